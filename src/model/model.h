@@ -114,6 +114,8 @@ struct task {
 	struct task *parent; /* creator; NULL: unknown */
 	enum task_state state;
 	struct wait *wait;	  /* NULL: not blocked */
+	uint64_t handled_signals; /* bit n-1: signal n may run a handler here that could wake
+				   * somebody (caught, not blocked, not exempt) */
 	const char *live_because; /* not NULL: live whatever it waits for, and why ("a signal is
 				   * pending", "could not be stopped") */
 	struct stack *stack;	  /* shared by tasks with equal stacks; NULL: not known */
@@ -200,8 +202,7 @@ const char *model_format(struct model *m, const char *fmt, ...)
 struct task *model_add_task(struct model *m, enum task_kind kind);
 /* The object of this kind at this address, made if it is new (one object, one struct). */
 struct object *model_object(struct model *m, enum object_kind kind, uint64_t address);
-struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct task *task,
-				     bool interrupts);
+struct pseudo_task *model_add_pseudo(struct model *m, const char *what);
 /* Say once what made a verdict milder or was not seen. */
 int model_note(struct model *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -42,7 +42,7 @@ enum stop_thread_state {
 
 struct stop_thread {
 	pid_t tid;    /* in strand's PID namespace */
-	pid_t tid_ns; /* in the process's own, 0 if unknown */
+	pid_t tid_ns; /* in the process's own: the same, or see stop_translate_tids() */
 	enum stop_thread_state state;
 	bool signal_pending;	  /* a signal was on its way to this thread when it stopped */
 	uint64_t blocked_signals; /* bit n-1: signal n */
@@ -55,6 +55,10 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 /* Threads in ascending order of tid; valid until stop_free(). */
 size_t stop_count(const struct stop *s);
 const struct stop_thread *stop_thread(const struct stop *s, size_t i);
+
+/* The process lives in a PID namespace of its own: find every thread's tid_ns there (0 if it
+ * cannot be known). While stopped. */
+void stop_translate_tids(struct stop *s);
 
 /* Is the stop's time used up? Whoever copies much asks now and then and then gives up. */
 bool stop_expired(const struct stop *s);
