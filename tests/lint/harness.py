@@ -11,7 +11,9 @@ import shutil
 from strandtest import Case, Failure, Skip
 
 FOLDERS = ("src", "preload", "viewer", "tests", "man")
-HEADER_LINES = range(3, 16)  # of comment after the SPDX line
+FIRST_COMMENT = re.compile(r"/\* SPDX-License-Identifier: MIT(?: \*/\n/\*)?\n"
+                           r"((?: \*(?: .*)?\n)* \* \S.*\n(?: \*(?: .*)?\n)*?) \*/\n")
+COMMENT_LINES = 18
 FILE_LINES = 600
 
 
@@ -48,11 +50,11 @@ def check_headers(ctx):
     bad = []
     for name in walk(ctx, ".c", ".h", ".def"):
         text = read(ctx, name)
-        match = re.match(r"/\* SPDX-License-Identifier: MIT \*/\n/\*\n((?: \*.*\n)+?) \*/\n", text)
+        match = FIRST_COMMENT.match(text)
         if match is None:
             bad.append("%s: no SPDX line followed by a comment on what the file is for" % name)
-        elif match.group(1).count("\n") not in HEADER_LINES and name.startswith("src/"):
-            bad.append("%s: its first comment should have 3 to 15 lines" % name)
+        elif match.group(1).count("\n") > COMMENT_LINES and name.startswith("src/"):
+            bad.append("%s: its first comment has more than %d lines" % (name, COMMENT_LINES))
         if text.count("\n") > FILE_LINES and not name.startswith("tests/"):
             bad.append("%s: more than %d lines" % (name, FILE_LINES))
     complain(bad)
