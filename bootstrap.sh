@@ -121,6 +121,8 @@ configure() {
 	fi
 	flags=$(cat "$BUILD/.configure-flags" 2>/dev/null || echo none)
 	if [ ! -f "$BUILD/Makefile" ] || [ "$flags" != "flags:$CONFIGURE_FLAGS" ]; then
+		# Objects made with other flags must not be mixed with new ones.
+		[ ! -f "$BUILD/Makefile" ] || quietly make -C "$BUILD" clean
 		say "running configure in $BUILD/"
 		# shellcheck disable=SC2086
 		(cd "$BUILD" && quietly "$src/configure" $CONFIGURE_FLAGS)

@@ -7,6 +7,8 @@ checkout.
 import os
 import re
 import shutil
+import subprocess
+import time
 
 from strandtest import Case, Failure, Skip
 
@@ -109,6 +111,68 @@ def check_scripts(ctx):
             raise Failure(done.err)
 
 
+def mask(line):
+    """What differs from run to run, taken out: addresses, process IDs, times, the build's place."""
+    line = re.sub(r"0x[0-9a-f]+", "0x…", line)
+    line = re.sub(r"\b\d+(\.\d+)? ?(ns|µs|us|ms|s|min|h)\b", "… s", line)
+    line = re.sub(r"\b(pid|process|tid) \d+", r"\1 …", line)
+    return " ".join(line.split())
+
+
+def demo_report(ctx):
+    """The report on the demo program, as `sh bootstrap.sh demo` makes it."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        raise Skip("no gcc")
+    program = os.path.join(ctx.tmp, "demo_deadlock." + str(os.getpid()))
+    done = ctx.run([compiler, "-g", "-O0", "-pthread", "-o", program,
+                    ctx.path("tests", "programs", "demo_deadlock.c")])
+    if done.status:
+        raise Failure(str(done))
+    child = ctx.spawn([program], stdout=subprocess.DEVNULL)
+    wait_until_asleep(child.pid)
+    done = ctx.run([ctx.strand, "attach", str(child.pid)])
+    if done.status or done.err:
+        raise Failure(str(done))
+    return done.out
+
+
+def wait_until_asleep(pid):
+    """Until no thread has been switched to for a while."""
+    before, calm, end = None, 0, time.monotonic() + 20
+    while calm < 5:
+        if time.monotonic() > end:
+            raise Failure("the demo program does not come to rest")
+        time.sleep(0.1)
+        now = []
+        for task in sorted(os.listdir("/proc/%d/task" % pid)):
+            with open("/proc/%d/task/%s/status" % (pid, task)) as file:
+                now += [line for line in file if "ctxt_switches" in line]
+        calm = calm + 1 if now == before else 0
+        before = now
+
+
+def check_example(ctx, text, begin, end):
+    """The report that a document shows between two lines is what strand says today, in the lines
+    that carry verdicts and chains."""
+    match = re.search(re.escape(begin) + r"\n(.*?)" + re.escape(end), text, re.DOTALL)
+    if match is None:
+        raise Failure("no report between «%s» and «%s»" % (begin, end))
+    shown = [mask(line) for line in match.group(1).splitlines()
+             if re.search(r"\bstuck\b|\bheld by\b|\bjoins\b|\bis in\b", line)]
+    if not any("stuck" in line for line in shown):
+        raise Failure("the report shown has no verdict")
+    report = demo_report(ctx)
+    real = [mask(line) for line in report.splitlines()]
+    missing = ["not in the report of a real run: " + line for line in shown if line not in real]
+    complain(missing and missing + [report])
+
+
+def check_readme(ctx):
+    check_example(ctx, read(ctx, "README.md"), "<!-- report of demo_deadlock: compared with a real "
+                  "run by `make check` -->", "<!-- end of report -->")
+
+
 TRIAL = '''
 import os, subprocess, time
 from strandtest import Case, Failure, Result, Skip
@@ -182,5 +246,6 @@ def cases(ctx, long):
     yield Case("lint/clang-format", lambda: check_clang_format(ctx))
     yield Case("lint/man-page", lambda: check_man(ctx))
     yield Case("lint/options-documented", lambda: check_options(ctx))
+    yield Case("lint/readme-report", lambda: check_readme(ctx))
     yield Case("lint/scripts", lambda: check_scripts(ctx))
     yield Case("lint/runner", lambda: check_runner(ctx))
