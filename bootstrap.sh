@@ -161,7 +161,9 @@ wait_until_asleep() {
 }
 
 end_demo() {
-	[ -z "$demo_pid" ] || kill -KILL "$demo_pid" 2>/dev/null || :
+	[ -n "$demo_pid" ] || return 0
+	kill -KILL "$demo_pid" 2>/dev/null || :
+	wait "$demo_pid" 2>/dev/null || :
 }
 
 demo() {
