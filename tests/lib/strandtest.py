@@ -104,7 +104,10 @@ class Context:
         return os.path.join(self.src, *parts)
 
     def spawn(self, argv, **kwargs):
-        """subprocess.Popen in a process group of its own; standard input is /dev/null."""
+        """subprocess.Popen in a process group of its own; standard input is /dev/null.
+
+        The child is killed when the thread that started it ends: call this from the main thread.
+        """
         kwargs.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(argv, preexec_fn=start_child, **kwargs)
 
