@@ -200,7 +200,11 @@ const char *model_format(struct model *m, const char *fmt, ...)
 
 /* Append a task; number and id are set by model_number_tasks(). */
 struct task *model_add_task(struct model *m, enum task_kind kind);
-/* The object of this kind at this address, made if it is new (one object, one struct). */
+/* Once all tasks are there: threads and coroutines are numbered in the order in which they were
+ * added (the order of their births, main first), goroutines by their goid; m->tasks is sorted. */
+void model_number_tasks(struct model *m);
+/* The object of this kind at this address, made if it is new (one object, one struct). Address
+ * 0 has no identity: each call makes an object of its own. */
 struct object *model_object(struct model *m, enum object_kind kind, uint64_t address);
 struct pseudo_task *model_add_pseudo(struct model *m, const char *what);
 /* Say once what made a verdict milder or was not seen. */
