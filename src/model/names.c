@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names of kinds, operations, states and verdicts, as reports spell them. Values outside an
+ * enumeration give "?": a name never crashes a report.
+ */
+#include "model/model.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *name_at(const char *const *names, size_t count, unsigned i)
+{
+	return i < count ? names[i] : "?";
+}
+
+const char *object_kind_name(enum object_kind k)
+{
+	static const char *const names[] = {
+#define KIND(constant, name) name,
+#include "model/kinds.def"
+#undef KIND
+	};
+
+	return name_at(names, COUNT(names), k);
+}
+
+const char *wait_op_name(enum wait_op op)
+{
+	static const char *const names[] = {
+#define OP(constant, name, words) name,
+#include "model/ops.def"
+#undef OP
+	};
+
+	return name_at(names, COUNT(names), op);
+}
+
+const char *wait_op_words(enum wait_op op)
+{
+	static const char *const names[] = {
+#define OP(constant, name, words) words,
+#include "model/ops.def"
+#undef OP
+	};
+
+	return name_at(names, COUNT(names), op);
+}
+
+const char *reason_code_name(enum reason_code c)
+{
+	static const char *const names[] = {
+#define REASON(constant, code) code,
+#include "model/reasons.def"
+#undef REASON
+	};
+
+	return name_at(names, COUNT(names), c);
+}
+
+const char *task_state_name(enum task_state s)
+{
+	static const char *const names[] = { "running", "blocked", "sleeping", "io", "ended" };
+
+	return name_at(names, COUNT(names), s);
+}
+
+const char *task_kind_name(enum task_kind k)
+{
+	static const char *const names[] = { "thread", "goroutine", "coroutine" };
+
+	return name_at(names, COUNT(names), k);
+}
+
+const char *verdict_name(enum verdict v)
+{
+	static const char *const names[] = { "none", "stuck", "alive", "unjoined" };
+
+	return name_at(names, COUNT(names), v);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The proof: which blocked tasks have no possible waker. A fixed point over the model: what runs
+ * or waits for something outside is live; a waiter on an owned object is live iff its owner is;
+ * a waiter on a shared object iff somebody live reaches it. What is left is stuck.
+ *
+ * Pure: reads and writes the model only. Soundness before detection: whatever is not known
+ * makes a task live.
+ */
+#ifndef STRAND_PROVE_PROVE_H
+#define STRAND_PROVE_PROVE_H
+
+#include "model/model.h"
+
+/* Set live, verdict, reason, group and chain_next of every task, and the model's proof. */
+int prove_tasks(struct model *m);
+
+#endif

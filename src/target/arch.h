@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What depends on the processor: the registers of a stopped thread and the kernel's calling
+ * convention as seen in them. One arch_*.c per processor; x86-64 now.
+ */
+#ifndef STRAND_TARGET_ARCH_H
+#define STRAND_TARGET_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/user.h>
+
+/* General registers, as PTRACE_GETREGSET(NT_PRSTATUS) fills them. */
+struct arch_regs {
+	struct user_regs_struct raw;
+};
+
+/* Bytes below the stack pointer that a leaf function may use (System V ABI, 3.2.2). */
+#define ARCH_RED_ZONE_BYTES 128
+
+/* The kernel's own codes for an interrupted call, never seen by programs
+ * (linux/errno.h, Linux 2.6 to 6.18). */
+#define ARCH_ERESTARTSYS	   512
+#define ARCH_ERESTARTNOINTR	   513
+#define ARCH_ERESTARTNOHAND	   514
+#define ARCH_ERESTART_RESTARTBLOCK 516
+
+uint64_t arch_ip(const struct arch_regs *r);
+uint64_t arch_sp(const struct arch_regs *r);
+uint64_t arch_frame_pointer(const struct arch_regs *r);
+uint64_t arch_thread_pointer(const struct arch_regs *r); /* fs_base */
+
+/* Is the program a 64-bit one? */
+bool arch_is_64bit(const struct arch_regs *r);
+
+/* The number of the call that the thread was inside when it stopped, -1 if it ran user code. */
+long arch_syscall_number(const struct arch_regs *r);
+uint64_t arch_syscall_argument(const struct arch_regs *r, int i); /* i: 0 to 5 */
+long arch_syscall_result(const struct arch_regs *r);
+
+/* Was the call interrupted in its sleep by the stop and will be restarted by the kernel? */
+bool arch_syscall_restarts(const struct arch_regs *r);
+
+/* Some calls answer EINTR to the stop instead of restarting (epoll_wait, sigtimedwait, semop,
+ * io_getevents, recv and accept with a timeout: measured). Change the registers so that the
+ * kernel restarts the call when the thread goes on, or answers EINTR if a real signal comes
+ * first. Returns true if something was changed: the caller must write the registers back. */
+bool arch_undo_interrupt(struct arch_regs *r);
+
+#endif
