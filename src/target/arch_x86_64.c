@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 /* Segment of 64-bit user code: __USER_CS, arch/x86/include/asm/segment.h. */
@@ -72,6 +73,35 @@ bool arch_syscall_restarts(const struct arch_regs *r)
 	return arch_syscall_number(r) >= 0 &&
 	       (result == -ARCH_ERESTARTSYS || result == -ARCH_ERESTARTNOINTR ||
 		result == -ARCH_ERESTARTNOHAND || result == -ARCH_ERESTART_RESTARTBLOCK);
+}
+
+/* Calls that the kernel restarts with what is left of their time (ERESTART_RESTARTBLOCK). */
+static bool arch_restarts_with_rest(long number)
+{
+	return number == SYS_poll || number == SYS_nanosleep || number == SYS_clock_nanosleep ||
+	       number == SYS_futex;
+}
+
+long arch_restarted_number(const struct arch_regs *r, const uint8_t code[ARCH_SYSCALL_CODE_BYTES])
+{
+	const int last = ARCH_SYSCALL_CODE_BYTES - 2;
+
+	if (code[last] != 0x0f || code[last + 1] != 0x05) /* syscall */
+		return SYS_restart_syscall;
+	for (int i = last - 5; i >= 0; i--) {
+		int32_t number;
+
+		if (code[i] != 0xb8) /* mov $number, %eax */
+			continue;
+		memcpy(&number, code + i + 1, sizeof(number));
+		if (arch_restarts_with_rest(number))
+			return number;
+	}
+	/* syscall(2) itself takes the number from its caller; what sleeps there with a deadline
+	 * and an aligned word is a futex. */
+	return r->raw.r10 && r->raw.rdi % 4 == 0 && (r->raw.rsi & ~0x1ffULL) == 0
+		       ? SYS_futex
+		       : SYS_restart_syscall;
 }
 
 /* The calls that give EINTR to a mere stop (measured with 28 kinds, Linux 6.18), with the
