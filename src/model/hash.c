@@ -10,9 +10,9 @@
 
 #include "err.h"
 
-#define FNV_PRIME     UINT64_C(0x100000001b3)
-#define FIRST_SLOTS   64
-#define GOLDEN_RATIO  UINT64_C(0x9e3779b97f4a7c15)
+#define FNV_PRIME    UINT64_C(0x100000001b3)
+#define FIRST_SLOTS  64
+#define GOLDEN_RATIO UINT64_C(0x9e3779b97f4a7c15)
 
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 {
