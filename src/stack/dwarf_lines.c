@@ -8,16 +8,15 @@
  */
 #include "stack/dwarf_lines.h"
 #include "stack/debug_file.h"
+#include "stack/dwarf_image.h"
 #include "stack/dwarf_names.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <elfutils/libdwelf.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DEBUG_BYTES_MAX (1ull << 30)
-#define TREE_DEPTH_MAX	24
+#define TREE_DEPTH_MAX 24
 
 struct function {
 	uint64_t low, high;
@@ -36,10 +35,14 @@ struct unit_range {
 	size_t unit;
 };
 
+struct dwarf_file {
+	char *image;
+	Elf *elf;
+	Dwarf *dwarf;
+};
+
 struct dwarf_lines {
-	Elf *elf, *shared_elf;
-	Dwarf *dwarf, *shared;
-	struct elf_file *shared_file;
+	struct dwarf_file own, shared;
 	struct unit *units;
 	size_t unit_count, unit_room;
 	struct unit_range *ranges; /* by low */
@@ -63,53 +66,48 @@ static bool make_room(void **v, size_t n, size_t *room, size_t bytes)
 	return true;
 }
 
-/* Is there DWARF, and can it be held in memory? */
-static bool has_debug_info(const struct elf_file *f)
+static bool file_open(struct dwarf_file *d, const struct elf_file *f)
 {
-	size_t n;
-	const Elf64_Shdr *sh = elf_file_sections(f, &n);
-	uint64_t bytes = 0;
-	bool info = false;
+	size_t bytes;
 
-	for (size_t i = 1; i < n; i++) {
-		const char *name = elf_file_section_name(f, &sh[i]);
-
-		if (sh[i].sh_type == SHT_NOBITS || strncmp(name, ".debug_", 7))
-			continue;
-		if (sh[i].sh_size > DEBUG_BYTES_MAX)
-			return false;
-		bytes += sh[i].sh_size;
-		info |= !strcmp(name, ".debug_info");
-	}
-	return info && bytes <= DEBUG_BYTES_MAX;
-}
-
-static Dwarf *begin(const struct elf_file *f, Elf **elf)
-{
+	d->image = dwarf_image_make(f, &bytes);
+	if (!d->image)
+		return false;
 	elf_version(EV_CURRENT);
-	*elf = elf_begin(elf_file_fd(f), ELF_C_READ, NULL);
-	return *elf ? dwarf_begin_elf(*elf, DWARF_C_READ, NULL) : NULL;
+	d->elf = elf_memory(d->image, bytes);
+	d->dwarf = d->elf ? dwarf_begin_elf(d->elf, DWARF_C_READ, NULL) : NULL;
+	return d->dwarf;
 }
 
-/* What dwz moved into another file is found by us, so that the library opens nothing itself.
- * False if it is needed and not there. */
+static void file_close(struct dwarf_file *d)
+{
+	dwarf_end(d->dwarf);
+	elf_end(d->elf);
+	free(d->image);
+}
+
+/* Load what dwz moved into a file shared by several, which .gnu_debugaltlink names and gives the
+ * build id of. False if it is needed and not there. */
 static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t pid)
 {
-	const void *id = NULL;
-	const char *name = NULL;
-	ssize_t bytes;
+	const Elf64_Shdr *sh = elf_file_find_section(f, ".gnu_debugaltlink");
+	struct elf_file *shared = NULL;
+	size_t name;
+	char *link;
 
-	bytes = dwelf_dwarf_gnu_debugaltlink(d->dwarf, &name, &id);
-	if (bytes == 0)
+	if (!sh)
 		return true;
-	if (bytes < 0)
+	link = elf_file_load_section(f, sh);
+	if (!link)
 		return false;
-	d->shared_file = debug_file_open_shared(f, pid, name, id, (size_t)bytes);
-	if (d->shared_file)
-		d->shared = begin(d->shared_file, &d->shared_elf);
-	if (d->shared)
-		dwarf_setalt(d->dwarf, d->shared);
-	return d->shared;
+	name = strlen(link) + 1;
+	if (name < sh->sh_size)
+		shared = debug_file_open_shared(f, pid, link, link + name, sh->sh_size - name);
+	free(link);
+	if (shared && file_open(&d->shared, shared))
+		dwarf_setalt(d->own.dwarf, d->shared.dwarf);
+	elf_file_close(shared);
+	return d->shared.dwarf;
 }
 
 static bool add_ranges(struct dwarf_lines *d, size_t unit)
@@ -143,7 +141,7 @@ static bool index_units(struct dwarf_lines *d)
 	uint8_t type;
 	uint64_t reach = 0;
 
-	while (!dwarf_get_units(d->dwarf, cu, &cu, NULL, &type, &die, NULL)) {
+	while (!dwarf_get_units(d->own.dwarf, cu, &cu, NULL, &type, &die, NULL)) {
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
 		if (!make_room((void **)&d->units, d->unit_count, &d->unit_room, sizeof(*d->units)))
@@ -169,14 +167,11 @@ struct dwarf_lines *dwarf_lines_open(const struct elf_file *f, pid_t pid)
 {
 	struct dwarf_lines *d;
 
-	if (!has_debug_info(f))
-		return NULL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return NULL;
-	d->dwarf = begin(f, &d->elf);
 	d->names = dwarf_names_create();
-	if (d->dwarf && d->names && attach_shared(d, f, pid) && index_units(d))
+	if (d->names && file_open(&d->own, f) && attach_shared(d, f, pid) && index_units(d))
 		return d;
 	dwarf_lines_close(d);
 	return NULL;
@@ -192,11 +187,8 @@ void dwarf_lines_close(struct dwarf_lines *d)
 	free(d->ranges);
 	free(d->reach);
 	dwarf_names_free(d->names);
-	dwarf_end(d->dwarf);
-	elf_end(d->elf);
-	dwarf_end(d->shared);
-	elf_end(d->shared_elf);
-	elf_file_close(d->shared_file);
+	file_close(&d->own);
+	file_close(&d->shared);
 	free(d);
 }
 

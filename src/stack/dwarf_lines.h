@@ -17,7 +17,7 @@
 
 struct dwarf_lines;
 
-/* The index of `f`, which must outlive it; NULL if it has no (usable) DWARF. Files that it shares
+/* The index of `f`; NULL if it has no (usable) DWARF. Files that it shares
  * information with are looked for in the root of `pid` too. */
 struct dwarf_lines *dwarf_lines_open(const struct elf_file *f, pid_t pid);
 void dwarf_lines_close(struct dwarf_lines *d);
