@@ -92,6 +92,9 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 			   b->info.name[0] ? b->info.name : "a thread");
 		w->model->seen = SEEN_PARTIAL;
 		return 0;
+	case STOP_THREAD_ASLEEP:
+		task->handled_signals = milder_handled_signals(w->in->target->caught_signals, 0);
+		return 0;
 	case STOP_THREAD_DENIED:
 		task->live_because = "the kernel does not let it be stopped";
 		model_note(w->model, "a kernel worker of the process could not be stopped");
@@ -132,6 +135,16 @@ static bool threads_tids_known(const struct threads_work *w)
 	return true;
 }
 
+/* A thread that went on during the stop may have made others that are not in the list. */
+static bool threads_all_stopped(const struct threads_work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->births[i].thread->state == STOP_THREAD_RUNS ||
+		    w->births[i].thread->state == STOP_THREAD_ASLEEP)
+			return false;
+	return true;
+}
+
 /* The library's word on where a descriptor holds its tid, tested on the process at hand. */
 static bool threads_layout_is_plausible(const struct threads_work *w)
 {
@@ -151,7 +164,7 @@ static int threads_read_one(struct threads_work *w, const struct waits_context *
 	bool complete;
 	size_t n;
 
-	if (b->thread->state != STOP_THREAD_STOPPED)
+	if (b->thread->state != STOP_THREAD_STOPPED && b->thread->state != STOP_THREAD_ASLEEP)
 		return 0;
 	if (!arch_is_64bit(&b->thread->regs)) {
 		b->task->live_because = "it runs 32-bit code";
@@ -174,11 +187,11 @@ static int threads_read_waits(struct threads_work *w)
 		.model = w->model,
 		.owners = w->owners,
 		.owner_count = w->n,
-		.tids_known = threads_tids_known(w),
+		.tids_known = threads_tids_known(w) && threads_all_stopped(w),
 	};
 	int rc = 0;
 
-	if (!ctx.tids_known)
+	if (!threads_tids_known(w))
 		model_note(w->model, "the process's own thread ids are not known: an owner that is "
 				     "not found is not taken for ended");
 	for (size_t i = 0; i < w->n && !rc; i++)

@@ -66,7 +66,11 @@ static const struct waits_owner *waits_find_joined(const struct waits_context *c
 	const struct waits_owner *o = waits_find_tid(c, (pid_t)call->value);
 	uint64_t offset = libc_tid_offset(c->in->libc);
 
-	if (!o || call->value == 0 || call->word < o->thread_pointer)
+	if (!o || call->value == 0)
+		return NULL;
+	if (!o->thread_pointer) /* not stopped: live, nothing is proved by it */
+		return offset ? o : NULL;
+	if (call->word < o->thread_pointer)
 		return NULL;
 	if (offset ? call->word - o->thread_pointer == offset
 		   : call->word - o->thread_pointer < DESCRIPTOR_MAX_BYTES)
@@ -261,7 +265,8 @@ static int waits_read_futex(const struct waits_context *c, const struct stop_thr
 	w->since_ns = TIME_UNKNOWN;
 	waits_read_deadline(c, call, w);
 	if (meaning.kind == FUTEX_MEANS_JOIN)
-		meaning.object = joined->thread_pointer;
+		meaning.object = joined->thread_pointer ? joined->thread_pointer
+							: call->word - libc_tid_offset(c->in->libc);
 	w->object = model_object(c->model, waits_meanings[meaning.kind].kind, meaning.object);
 	if (!w->object)
 		return ERR_NOMEM;

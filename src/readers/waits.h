@@ -24,7 +24,8 @@ struct waits_context {
 	struct model *model;
 	const struct waits_owner *owners; /* ascending by tid_ns */
 	size_t owner_count;
-	bool tids_known; /* every thread's tid_ns is known */
+	bool tids_known; /* the list of threads is complete, with every tid_ns: an owner that is not
+			  * in it has ended */
 };
 
 /* Fill state and wait of `task` from its registers `t` and stack `pcs` (innermost first, return
