@@ -14,7 +14,6 @@
 #include "prove/words.h"
 
 #define NS_PER_MS 1000000
-#define NS_PER_S  1000000000LL
 
 /* Names of C++ and Rust objects have no bound; a sentence has. */
 #define NAME_COLUMNS_MAX 48
@@ -22,9 +21,16 @@
 
 void chain_format_duration(int64_t ns, char *buf, size_t size)
 {
-	long long ms = ns > 0 ? ns / NS_PER_MS : 0, s = ms / 1000, min = s / 60, h = min / 60;
+	long long ms, s, min, h;
 
-	if (ms < 1000)
+	ns = ns > 0 ? ns : 0;
+	ms = ns / NS_PER_MS;
+	s = ms / 1000;
+	min = s / 60;
+	h = min / 60;
+	if (ms < 10 && ns % NS_PER_MS / 100000)
+		snprintf(buf, size, "%lld.%lld ms", ms, (long long)ns % NS_PER_MS / 100000);
+	else if (ms < 1000)
 		snprintf(buf, size, "%lld ms", ms);
 	else if (s < 10 && ms % 1000 / 100)
 		snprintf(buf, size, "%lld.%lld s", s, ms % 1000 / 100);
@@ -268,12 +274,15 @@ static const char *chain_waking_word(enum object_kind kind)
 	}
 }
 
-/* "T1 (poll(3))", "T4 (runs)" */
+/* "T1 (poll(3))", "T4 (runs)": of a call only what stands before its descriptor's name. */
 static void chain_add_live(struct words *w, const struct task *t)
 {
+	const char *text = t->wait ? t->wait->text : NULL;
+	size_t call = text ? strcspn(text, ")") : 0;
+
 	words_add(w, "%s (", t->id);
-	if (t->wait && t->wait->text)
-		words_add_name(w, t->wait->text, NAME_COLUMNS_MAX);
+	if (text && call < NAME_COLUMNS_MAX)
+		words_add(w, "%.*s", (int)(text[call] ? call + 1 : call), text);
 	else if (!t->wait)
 		words_add(w, "runs");
 	else

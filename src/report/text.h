@@ -33,8 +33,9 @@ int text_put_tasks(struct text *t);
 void text_format_tasks(const struct model *m, const struct task *const *tasks, size_t n,
 		       size_t columns, char *buf, size_t size);
 
-/* "place_order shop.c:88": the innermost frame of the user's own code, "" if there is none. */
-void text_format_place(const struct stack *s, char *buf, size_t size);
+/* "place_order shop.c:88, called by work shop.c:40": that many of the innermost frames of the
+ * user's own code, "" if there are none. */
+void text_format_place(const struct stack *s, size_t frames, char *buf, size_t size);
 
 /* The frames of a stack, one line each, in columns; with `user_only` those of the user's own
  * code, if there are any. At most `max` lines. */

@@ -12,27 +12,29 @@
 #define HEAD_IDS_COLUMNS 40
 #define FRAMES_SHOWN	 6
 
-static const char *finding_words(const struct finding *f)
+/* The reason in a few words, for one task and for more. */
+static const char *finding_words(const struct finding *f, bool more)
 {
 	switch (f->longest->reason) {
 	case REASON_CYCLE:
 		return ": a cycle";
 	case REASON_SELF:
-		return ": its own lock";
+		return more ? ": their own locks" : ": its own lock";
 	case REASON_OWNER_ENDED:
-		return ": the lock's holder has ended";
+		return ": a lock whose holder has ended";
 	case REASON_OWNER_STUCK:
-		return ": behind a stuck task";
+		return more ? ": behind stuck tasks" : ": behind a stuck task";
 	case REASON_UNREACHABLE:
-		return ": nobody can reach what it waits for";
+		return ": out of everybody's reach";
 	case REASON_NIL_CHANNEL:
 		return ": a nil channel";
 	case REASON_EMPTY_SELECT:
 		return ": a select without cases";
 	case REASON_ALL_ASLEEP:
-		return ": nobody is left to wake it";
+		return more ? ": nobody is left to wake them" : ": nobody is left to wake it";
 	case REASON_MAIN_RETURNED:
-		return ": only main could have woken it";
+		return more ? ": only main could have woken them"
+			    : ": only main could have woken it";
 	default:
 		return "";
 	}
@@ -94,7 +96,7 @@ static void finding_put_creator(struct text *t, const struct task *task)
 
 	if (!task->parent && !task->created_by)
 		return;
-	text_format_place(task->created_by, place, sizeof(place));
+	text_format_place(task->created_by, 1, place, sizeof(place));
 	text_put(&t->out, STYLE_PLAIN, 4, "created by %s%s%s", task->parent ? task->parent->id : "",
 		 task->parent && place[0] ? " in " : "", place);
 }
@@ -148,7 +150,7 @@ static int findings_put_block(struct text *t, struct finding *const *findings, s
 	text_format_tasks(t->m, tasks, count, HEAD_IDS_COLUMNS, head, sizeof(head));
 	text_put_blank(&t->out);
 	text_put(&t->out, STYLE_ALARM, 0, "%s  %s%s", finding_title(findings[0]->verdict), head,
-		 finding_words(findings[0]));
+		 finding_words(findings[0], count > 1));
 	if (findings[0]->verdict != VERDICT_UNJOINED)
 		err = finding_put_chain(t, findings[0], shown);
 	for (i = 0; i < n; i++)

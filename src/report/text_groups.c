@@ -82,14 +82,29 @@ static int group_compare_hashes(const void *va, const void *vb)
 	return c ? c : compare_numbers(a->position, b->position);
 }
 
-/* The order of the report. */
-static int group_compare_order(const void *va, const void *vb)
+static int group_compare_groups(const struct group_key *a, const struct group_key *b)
 {
-	const struct group_key *a = va, *b = vb;
 	int c = compare_numbers(a->rank, b->rank);
 
 	c = c ? c : -compare_numbers(a->group_count, b->group_count);
-	c = c ? c : compare_numbers(a->group, b->group);
+	return c ? c : compare_numbers(a->group, b->group);
+}
+
+/* The order of the report, within a group by task. */
+static int group_compare_tasks(const void *va, const void *vb)
+{
+	const struct group_key *a = va, *b = vb;
+	int c = group_compare_groups(a, b);
+
+	return c ? c : compare_numbers(a->position, b->position);
+}
+
+/* The order of the report, within a group by cluster. */
+static int group_compare_clusters(const void *va, const void *vb)
+{
+	const struct group_key *a = va, *b = vb;
+	int c = group_compare_groups(a, b);
+
 	c = c ? c : -compare_numbers(a->cluster_count, b->cluster_count);
 	c = c ? c : compare_numbers(a->cluster, b->cluster);
 	return c ? c : compare_numbers(a->position, b->position);
@@ -131,7 +146,7 @@ static void group_measure(struct group_key *keys, size_t n)
 	}
 }
 
-/* With the keys in their final order. */
+/* Ordered by clusters. */
 static void group_fill(const struct group_key *keys, size_t n, struct grouping *out)
 {
 	struct task_group *g = NULL;
@@ -139,7 +154,7 @@ static void group_fill(const struct group_key *keys, size_t n, struct grouping *
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		out->tasks[i] = keys[i].task;
+		out->cluster_tasks[i] = keys[i].task;
 		if (!i || !group_same(&keys[i - 1], &keys[i])) {
 			g = &out->groups[out->count++];
 			*g = (struct task_group){ .rank = keys[i].rank,
@@ -147,7 +162,7 @@ static void group_fill(const struct group_key *keys, size_t n, struct grouping *
 						  .clusters = c };
 		}
 		if (!i || !cluster_same(&keys[i - 1], &keys[i])) {
-			*c++ = (struct task_cluster){ .tasks = &out->tasks[i] };
+			*c++ = (struct task_cluster){ .tasks = &out->cluster_tasks[i] };
 			g->cluster_count++;
 		}
 		g->clusters[g->cluster_count - 1].count++;
@@ -164,7 +179,8 @@ int grouping_make(const struct task *const *tasks, size_t n, struct grouping *ou
 	out->groups = calloc(n + 1, sizeof(*out->groups));
 	out->clusters = calloc(n + 1, sizeof(*out->clusters));
 	out->tasks = calloc(n + 1, sizeof(*out->tasks));
-	if (!keys || !out->groups || !out->clusters || !out->tasks) {
+	out->cluster_tasks = calloc(n + 1, sizeof(*out->cluster_tasks));
+	if (!keys || !out->groups || !out->clusters || !out->tasks || !out->cluster_tasks) {
 		free(keys);
 		return ERR_NOMEM;
 	}
@@ -176,7 +192,10 @@ int grouping_make(const struct task *const *tasks, size_t n, struct grouping *ou
 					      .rank = group_rank_of(tasks[i]) };
 	qsort(keys, n, sizeof(*keys), group_compare_hashes);
 	group_measure(keys, n);
-	qsort(keys, n, sizeof(*keys), group_compare_order);
+	qsort(keys, n, sizeof(*keys), group_compare_tasks);
+	for (i = 0; i < n; i++)
+		out->tasks[i] = keys[i].task;
+	qsort(keys, n, sizeof(*keys), group_compare_clusters);
 	group_fill(keys, n, out);
 	free(keys);
 	return 0;
@@ -187,5 +206,6 @@ void grouping_free(struct grouping *g)
 	free(g->groups);
 	free(g->clusters);
 	free(g->tasks);
+	free(g->cluster_tasks);
 	*g = (struct grouping){ 0 };
 }

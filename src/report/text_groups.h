@@ -19,13 +19,13 @@ enum group_rank {
 
 /* Tasks of one group that do the same thing. */
 struct task_cluster {
-	const struct task **tasks; /* part of the group's */
+	const struct task **tasks; /* ascending */
 	size_t count;
 };
 
 struct task_group {
 	enum group_rank rank;
-	const struct task **tasks; /* ascending within each cluster */
+	const struct task **tasks; /* ascending */
 	size_t count;
 	struct task_cluster *clusters; /* the largest first, then by lowest task */
 	size_t cluster_count;
@@ -35,8 +35,8 @@ struct task_group {
 struct grouping {
 	struct task_group *groups;
 	size_t count;
-	const struct task **tasks;     /* backs all groups */
-	struct task_cluster *clusters; /* likewise */
+	const struct task **tasks, **cluster_tasks; /* what the lists point into */
+	struct task_cluster *clusters;
 };
 
 /* `tasks` ascending. Returns 0 or ERR_NOMEM; grouping_free() in any case. */

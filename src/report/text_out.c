@@ -12,8 +12,9 @@
 #include "report/layout.h"
 #include "report/utf8.h"
 
-#define HANG	   4
-#define REMARK_GAP 8
+#define HANG		 4
+#define REMARK_GAP	 8
+#define REMARK_GAP_LEAST 2
 
 static void text_put_piece(struct text_out *out, enum text_style style, const char *s, size_t bytes)
 {
@@ -72,7 +73,7 @@ void text_put_remark(struct text_out *out, size_t indent, const char *text, cons
 		     enum text_style remark_style)
 {
 	char *clean = utf8_printable(text), *clean_remark = utf8_printable(remark);
-	size_t used;
+	size_t used, gap, wanted;
 
 	if (!clean || !clean_remark) {
 		out->failed = true;
@@ -86,7 +87,7 @@ void text_put_remark(struct text_out *out, size_t indent, const char *text, cons
 		goto out;
 	}
 	if (clean_remark[0]) {
-		fprintf(out->file, "%*s", REMARK_GAP, "");
+		fprintf(out->file, "%*s", (int)gap, "");
 		text_put_piece(out, remark_style, "← ", strlen("← "));
 		text_put_piece(out, remark_style, clean_remark, strlen(clean_remark));
 	}

@@ -88,64 +88,76 @@ static void text_format_location(const struct frame *f, bool whole, char *buf, s
 		snprintf(buf, size, "0x%" PRIx64, f->address);
 }
 
-void text_format_place(const struct stack *s, char *buf, size_t size)
+static const struct frame *text_find_user_frame(const struct stack *s, size_t from)
 {
-	char location[128];
-	struct words w;
 	size_t i;
 
-	words_begin(&w, buf, size);
-	for (i = 0; s && i < s->n; i++) {
-		const struct frame *f = &s->v[i];
+	for (i = from; s && i < s->n; i++)
+		if (!s->v[i].system && s->v[i].module)
+			return &s->v[i];
+	return NULL;
+}
 
-		if (f->system || !f->module)
-			continue;
-		text_format_location(f, false, location, sizeof(location));
-		if (f->function)
-			words_add_name(&w, f->function, PLACE_COLUMNS);
-		words_add(&w, f->function ? " " : "");
-		words_add_name(&w, location, PLACE_COLUMNS);
-		return;
+static void text_add_frame(struct words *w, const struct frame *f)
+{
+	char location[1024];
+
+	text_format_location(f, false, location, sizeof(location));
+	if (f->function) {
+		words_add_name(w, f->function, PLACE_COLUMNS);
+		words_add(w, " ");
+	}
+	words_add_name(w, location, PLACE_COLUMNS);
+}
+
+void text_format_place(const struct stack *s, size_t frames, char *buf, size_t size)
+{
+	const struct frame *f = text_find_user_frame(s, 0);
+	struct words w;
+	size_t n;
+
+	words_begin(&w, buf, size);
+	for (n = 0; f && n < frames; n++) {
+		words_add(&w, n ? ", called by " : "");
+		text_add_frame(&w, f);
+		f = text_find_user_frame(s, (size_t)(f - s->v) + 1);
 	}
 }
 
-static bool text_has_user_frames(const struct stack *s)
+static bool text_shows_frame(const struct frame *f, bool user_only)
 {
-	size_t i;
-
-	for (i = 0; i < s->n; i++)
-		if (!s->v[i].system && s->v[i].module)
-			return true;
-	return false;
+	return !user_only || (!f->system && f->module);
 }
 
-/* How wide the column of functions is: that of the widest, within reason. */
-static size_t text_function_columns(const struct stack *s)
+/* How wide the column of functions is: that of the widest shown, within reason. */
+static size_t text_function_columns(const struct stack *s, bool user_only)
 {
 	size_t widest = 4, i;
 
 	for (i = 0; i < s->n; i++) {
-		size_t columns = s->v[i].function ? utf8_columns(s->v[i].function) : 0;
+		const char *function = s->v[i].function;
 
-		if (columns > widest)
-			widest = columns;
+		if (function && text_shows_frame(&s->v[i], user_only) &&
+		    utf8_columns(function) > widest)
+			widest = utf8_columns(function);
 	}
 	return widest < FUNCTION_COLUMNS ? widest : FUNCTION_COLUMNS;
 }
 
-static void text_put_frame(struct text *t, const struct frame *f, size_t number,
+static void text_put_frame(struct text *t, const struct frame *f, size_t number, int number_columns,
 			   size_t function_columns, size_t indent)
 {
 	const char *mark = f->inlined ? " (inlined)" : "";
-	size_t room = LAYOUT_COLUMNS - indent - 7 - function_columns - strlen(mark);
+	size_t used = indent + 4 + (size_t)number_columns + function_columns + strlen(mark);
 	char function[FUNCTION_COLUMNS * 4 + 8], whole[1024], place[512];
 
 	layout_cut_middle(f->function ? f->function : "?", function_columns, function,
 			  sizeof(function));
 	text_format_location(f, true, whole, sizeof(whole));
-	layout_cut_path(whole, room, place, sizeof(place));
-	text_put(&t->out, f->system ? STYLE_DIM : STYLE_PLAIN, indent, "#%-3zu %s%*s  %s%s", number,
-		 function, (int)(function_columns - utf8_columns(function)), "", place, mark);
+	layout_cut_path(whole, LAYOUT_COLUMNS - used, place, sizeof(place));
+	text_put(&t->out, f->system ? STYLE_DIM : STYLE_PLAIN, indent, "#%-*zu %s%*s  %s%s",
+		 number_columns, number, function, (int)(function_columns - utf8_columns(function)),
+		 "", place, mark);
 }
 
 void text_put_frames(struct text *t, const struct stack *s, bool user_only, size_t max,
@@ -157,14 +169,14 @@ void text_put_frames(struct text *t, const struct stack *s, bool user_only, size
 		text_put(&t->out, STYLE_DIM, indent, "(its stack is not known)");
 		return;
 	}
-	user_only = user_only && text_has_user_frames(s);
-	columns = text_function_columns(s);
+	user_only = user_only && text_find_user_frame(s, 0);
+	columns = text_function_columns(s, user_only);
 	for (i = 0; i < s->n; i++) {
-		if (user_only && (s->v[i].system || !s->v[i].module))
+		if (!text_shows_frame(&s->v[i], user_only))
 			continue;
 		if (++wanted > max)
 			continue;
-		text_put_frame(t, &s->v[i], i, columns, indent);
+		text_put_frame(t, &s->v[i], i, s->n > 100 ? 3 : s->n > 10 ? 2 : 1, columns, indent);
 		shown++;
 	}
 	if (wanted > shown)

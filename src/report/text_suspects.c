@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "err.h"
+#include "prove/words.h"
 #include "report/text.h"
 #include "report/text_groups.h"
-
-#include "prove/words.h"
 
 #define HANGS_SHOWN	8
 #define WAITERS_COLUMNS 30
@@ -45,7 +44,7 @@ static void hang_add_held(struct words *w, const struct hang *h)
 
 static void hang_put_task(struct text *t, const struct hang *h)
 {
-	char waiters[200], action[CHAIN_LINE_BYTES], place[160], more[600];
+	char waiters[200], action[CHAIN_LINE_BYTES], place[300], more[900];
 	const struct task *end = h->end;
 	struct words w;
 
@@ -56,9 +55,9 @@ static void hang_put_task(struct text *t, const struct hang *h)
 		chain_describe_action(end, action, sizeof(action));
 	text_put(&t->out, STYLE_BOLD, 2, "%s %s for %s, which %s", waiters,
 		 h->count == 1 ? "waits" : "wait", end->id, action);
-	text_format_place(end->stack, place, sizeof(place));
-	words_begin(&w, more, sizeof(more));
+	text_format_place(end->stack, 2, place, sizeof(place));
 	text_format_tasks(t->m, &end, 1, WAITERS_COLUMNS, waiters, sizeof(waiters));
+	words_begin(&w, more, sizeof(more));
 	words_add(&w, "%s%s%s", waiters, place[0] ? ": " : "", place);
 	hang_add_held(&w, h);
 	text_put(&t->out, STYLE_PLAIN, 4, "%s", more);
@@ -79,6 +78,7 @@ static void hang_add_verb(struct words *w, enum wait_op op, size_t count)
 static void hang_put_object(struct text *t, const struct hang *h)
 {
 	char waiters[200], object[256], place[160], end[CHAIN_LINE_BYTES], line[900];
+	bool anybody;
 	struct words w;
 
 	text_format_tasks(t->m, h->tasks, h->count, WAITERS_COLUMNS, waiters, sizeof(waiters));
@@ -90,15 +90,14 @@ static void hang_put_object(struct text *t, const struct hang *h)
 	if (h->direct < h->count)
 		words_add(&w, ", %zu of them through %s", h->count - h->direct,
 			  h->direct == 1 ? h->end->id : "others");
+	text_format_place(h->end->stack, 1, place, sizeof(place));
+	if (place[0])
+		words_add(&w, ", in %s", place);
 	text_put(&t->out, STYLE_BOLD, 2, "%s", line);
-	text_format_place(h->end->stack, place, sizeof(place));
 	chain_describe_end(t->m, h->end, end, sizeof(end));
-	if (strncmp(end, "any ", 4) == 0)
-		text_put(&t->out, STYLE_PLAIN, 4, "%s%snot proved; %s", place, place[0] ? ": " : "",
-			 end);
-	else if (place[0] || end[0])
-		text_put(&t->out, STYLE_PLAIN, 4, "%s%s%s", place, place[0] && end[0] ? ": " : "",
-			 end);
+	anybody = strncmp(end, "any ", 4) == 0;
+	if (end[0])
+		text_put(&t->out, STYLE_PLAIN, 4, "%s%s", anybody ? "not proved; " : "", end);
 }
 
 int text_put_hangs(struct text *t)
