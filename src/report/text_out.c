@@ -80,8 +80,9 @@ void text_put_remark(struct text_out *out, size_t indent, const char *text, cons
 		goto out;
 	}
 	used = text_put_open(out, STYLE_PLAIN, indent, clean);
-	if (clean_remark[0] &&
-	    used + REMARK_GAP + 2 + utf8_columns(clean_remark) > LAYOUT_COLUMNS) {
+	wanted = used + utf8_columns("← ") + utf8_columns(clean_remark);
+	gap = wanted + REMARK_GAP <= LAYOUT_COLUMNS ? REMARK_GAP : REMARK_GAP_LEAST;
+	if (clean_remark[0] && wanted + gap > LAYOUT_COLUMNS) {
 		putc('\n', out->file);
 		text_put(out, remark_style, indent + HANG, "← %s", clean_remark);
 		goto out;

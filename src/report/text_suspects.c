@@ -12,34 +12,28 @@
 
 #define HANGS_SHOWN	8
 #define WAITERS_COLUMNS 30
-#define OBJECTS_SHOWN	2
 
-/* The objects that `end` holds and that some of the tasks wait for directly. */
+/* What `end` holds and some of the tasks wait for: one object, rather one with a name. */
 static void hang_add_held(struct words *w, const struct hang *h)
 {
-	const struct object *seen[OBJECTS_SHOWN];
-	size_t count = 0, more = 0, i, k;
+	const struct object *first = NULL;
+	bool more = false;
 	char object[256];
+	size_t i;
 
-	for (i = 0; i < h->count && more < 1; i++) {
+	for (i = 0; i < h->count; i++) {
 		const struct object *o = h->tasks[i]->wait->object;
 
 		if (h->tasks[i]->chain_next != h->end || !o || o->kind == OBJECT_THREAD)
 			continue;
-		for (k = 0; k < count && seen[k] != o; k++)
-			;
-		if (k < count)
-			continue;
-		if (count == OBJECTS_SHOWN) {
-			more++;
-			continue;
-		}
-		seen[count++] = o;
-		chain_describe_object(o, object, sizeof(object));
-		words_add(w, "%s%s", count == 1 ? "; holds " : ", ", object);
+		more = more || (first && first != o);
+		if (!first || (!first->name && o->name))
+			first = o;
 	}
-	if (more)
-		words_add(w, ", …");
+	if (!first)
+		return;
+	chain_describe_object(first, object, sizeof(object));
+	words_add(w, "; holds %s%s", object, more ? " and more" : "");
 }
 
 static void hang_put_task(struct text *t, const struct hang *h)
