@@ -81,9 +81,8 @@ static void chain_add_thread(struct words *w, const struct object *o)
 		words_add(w, " a thread that has ended");
 		break;
 	default:
-		words_add(w, " a thread");
-		if (o->address)
-			words_add(w, " 0x%llx", (unsigned long long)o->address);
+		words_add(w, o->address ? " thread 0x%llx" : " a thread",
+			  (unsigned long long)o->address);
 	}
 	if (o->owner_state != OWNER_TASK && o->owner_tid)
 		words_add(w, " (tid %d)", (int)o->owner_tid);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Models made by hand: see build_model.h.
+ */
 #include "tests/unit/build_model.h"
 
 #include <stdio.h>
