@@ -24,7 +24,6 @@ static const struct kind kinds[] = {
 	{ .protocol = PTHREAD_PRIO_INHERIT },
 	{ .type = PTHREAD_MUTEX_RECURSIVE, .protocol = PTHREAD_PRIO_INHERIT },
 	{ .robust = PTHREAD_MUTEX_ROBUST, .protocol = PTHREAD_PRIO_INHERIT },
-	{ .protocol = PTHREAD_PRIO_PROTECT },
 	{ .shared = PTHREAD_PROCESS_SHARED },
 	{ .shared = PTHREAD_PROCESS_SHARED, .robust = PTHREAD_MUTEX_ROBUST },
 };
