@@ -16,7 +16,7 @@
 #define MAX_PAUSE_DEFAULT  (2000 * NS_PER_MS)
 #define MAX_TASKS_DEFAULT  10000
 #define EXIT_CODE_DEFAULT  66
-#define HELP_COLUMN	   26
+#define HELP_COLUMN	   28
 #define SUGGEST_LENGTH_MAX 31
 
 #define IN(command) (1u << COMMAND_##command)

@@ -8,6 +8,12 @@
 
 #define NS_PER_S 1000000000
 
+static const char value_format_unknown[] = "there is no such format; there are:"
+#define FORMAT(name, description) " " #name
+#include "report/formats.def"
+#undef FORMAT
+	;
+
 int value_read_number(const char *text, size_t min, size_t max, size_t *out)
 {
 	size_t n = 0;
@@ -84,7 +90,7 @@ int value_read_output(const char *text, struct output *out, const char **why)
 		if (strlen((*w)->name) == length && strncmp((*w)->name, text, length) == 0)
 			break;
 	if (!*w) {
-		*why = "there is no such format (text, json)";
+		*why = value_format_unknown;
 		return ERR_USAGE;
 	}
 	if (colon && !colon[1]) {

@@ -14,7 +14,6 @@
 #include "prove/words.h"
 
 #define NS_PER_MS 1000000
-#define NS_PER_S  1000000000LL
 
 /* Names of C++ and Rust objects have no bound; a sentence has. */
 #define NAME_COLUMNS_MAX 48
@@ -22,9 +21,16 @@
 
 void chain_format_duration(int64_t ns, char *buf, size_t size)
 {
-	long long ms = ns > 0 ? ns / NS_PER_MS : 0, s = ms / 1000, min = s / 60, h = min / 60;
+	long long ms, s, min, h;
 
-	if (ms < 1000)
+	ns = ns > 0 ? ns : 0;
+	ms = ns / NS_PER_MS;
+	s = ms / 1000;
+	min = s / 60;
+	h = min / 60;
+	if (ms < 10 && ns % NS_PER_MS / 100000)
+		snprintf(buf, size, "%lld.%lld ms", ms, (long long)ns % NS_PER_MS / 100000);
+	else if (ms < 1000)
 		snprintf(buf, size, "%lld ms", ms);
 	else if (s < 10 && ms % 1000 / 100)
 		snprintf(buf, size, "%lld.%lld s", s, ms % 1000 / 100);
@@ -75,9 +81,8 @@ static void chain_add_thread(struct words *w, const struct object *o)
 		words_add(w, " a thread that has ended");
 		break;
 	default:
-		words_add(w, " a thread");
-		if (o->address)
-			words_add(w, " 0x%llx", (unsigned long long)o->address);
+		words_add(w, o->address ? " thread 0x%llx" : " a thread",
+			  (unsigned long long)o->address);
 	}
 	if (o->owner_state != OWNER_TASK && o->owner_tid)
 		words_add(w, " (tid %d)", (int)o->owner_tid);
@@ -268,12 +273,15 @@ static const char *chain_waking_word(enum object_kind kind)
 	}
 }
 
-/* "T1 (poll(3))", "T4 (runs)" */
+/* "T1 (poll(3))", "T4 (runs)": of a call only what stands before its descriptor's name. */
 static void chain_add_live(struct words *w, const struct task *t)
 {
+	const char *text = t->wait ? t->wait->text : NULL;
+	size_t call = text ? strcspn(text, ")") : 0;
+
 	words_add(w, "%s (", t->id);
-	if (t->wait && t->wait->text)
-		words_add_name(w, t->wait->text, NAME_COLUMNS_MAX);
+	if (text && call < NAME_COLUMNS_MAX)
+		words_add(w, "%.*s", (int)(text[call] ? call + 1 : call), text);
 	else if (!t->wait)
 		words_add(w, "runs");
 	else
@@ -281,13 +289,15 @@ static void chain_add_live(struct words *w, const struct task *t)
 	words_add(w, ")");
 }
 
-static void chain_describe_wakers(const struct model *m, const struct object *o, struct words *w)
+/* The tasks that are live by their own doing, and what else may act; "" if nobody is. */
+static void chain_find_wakers(const struct model *m, struct chain_wakers *wakers)
 {
 	const struct pseudo_task *p;
 	size_t i, shown = 0, more = 0;
-	struct words before = *w;
+	struct words w;
 
-	words_add(w, "any live task may %s:", chain_waking_word(o->kind));
+	wakers->model = m;
+	words_begin(&w, wakers->words, sizeof(wakers->words));
 	for (i = 0; i < m->task_count; i++) {
 		const struct task *t = m->tasks[i];
 
@@ -297,15 +307,13 @@ static void chain_describe_wakers(const struct model *m, const struct object *o,
 			more++;
 			continue;
 		}
-		words_add(w, shown++ ? ", " : " ");
-		chain_add_live(w, t);
+		words_add(&w, "%s", shown++ ? ", " : "");
+		chain_add_live(&w, t);
 	}
 	for (p = m->pseudo_tasks; p; p = p->next)
-		words_add(w, "%s%s", shown++ ? ", " : " ", p->what);
+		words_add(&w, "%s%s", shown++ ? ", " : "", p->what);
 	if (more)
-		words_add(w, ", and %zu more", more);
-	if (!shown)
-		words_take_back(w, &before);
+		words_add(&w, ", and %zu more", more);
 }
 
 static bool chain_describe_stuck(const struct task *t, struct words *w)
@@ -314,23 +322,13 @@ static bool chain_describe_stuck(const struct task *t, struct words *w)
 	case REASON_CYCLE:
 		words_add(w, "a cycle: stuck");
 		return false;
-	case REASON_SELF:
-		words_add(w, "its own lock: stuck");
-		return false;
-	case REASON_OWNER_ENDED:
-		words_add(w, "its holder has ended: stuck");
-		return false;
 	case REASON_UNREACHABLE:
 		words_add(w, "no live task can reach it");
 		return true;
 	case REASON_ALL_ASLEEP:
 		words_add(w, "no task is live: nobody can wake it");
 		return true;
-	case REASON_NIL_CHANNEL:
-	case REASON_EMPTY_SELECT:
-		words_add(w, "nothing can end this wait: stuck");
-		return false;
-	default:
+	default: /* its lines say it all: its own lock, a holder that has ended */
 		words_add(w, "stuck");
 		return false;
 	}
@@ -348,7 +346,8 @@ static const struct pseudo_task *chain_find_interrupter(const struct model *m, c
 	return NULL;
 }
 
-static bool chain_describe_live_wait(const struct model *m, const struct task *end, struct words *w)
+static bool chain_describe_live_wait(const struct model *m, const struct task *end,
+				     struct chain_wakers *wakers, struct words *w)
 {
 	const struct object *o = end->wait->object;
 	const struct pseudo_task *p = chain_find_interrupter(m, end);
@@ -369,13 +368,18 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 		words_add(w, "not stuck: a live task may cancel it");
 		return false;
 	}
-	if (o && o->owner_state == OWNER_NONE)
-		chain_describe_wakers(m, o, w);
+	if (!o || o->owner_state != OWNER_NONE)
+		return false;
+	if (wakers->model != m)
+		chain_find_wakers(m, wakers);
+	if (wakers->words[0])
+		words_add(w, "any live task may %s: %s", chain_waking_word(o->kind), wakers->words);
 	return true;
 }
 
 /* True if the words are a sentence of their own, false if they are a remark on the last line. */
-static bool chain_add_end(const struct model *m, const struct task *t, struct words *w)
+static bool chain_add_end(const struct model *m, const struct task *t, struct chain_wakers *wakers,
+			  struct words *w)
 {
 	const struct task *end;
 
@@ -389,7 +393,7 @@ static bool chain_add_end(const struct model *m, const struct task *t, struct wo
 	}
 	end = chain_find_end(t);
 	if (!chain_is_self_live(end))
-		return chain_describe_live_wait(m, end, w);
+		return chain_describe_live_wait(m, end, wakers, w);
 	if (end != t)
 		words_add(w, "not stuck: %s may go on", end->id);
 	else if (t->chain_next)
@@ -399,28 +403,28 @@ static bool chain_add_end(const struct model *m, const struct task *t, struct wo
 
 void chain_describe_end(const struct model *m, const struct task *t, char *buf, size_t size)
 {
+	struct chain_wakers wakers = { 0 };
 	struct words w;
 
 	words_begin(&w, buf, size);
-	chain_add_end(m, t, &w);
+	chain_add_end(m, t, &wakers, &w);
 }
 
 void chain_write(const struct model *m, const struct task *t, struct chain_text *out)
 {
-	const struct task *tasks[CHAIN_LINES_MAX - 3], *end = chain_find_end(t);
-	const size_t max = sizeof(tasks) / sizeof(tasks[0]);
-	size_t n = chain_collect(t, tasks, max), i;
+	const struct task *tasks[CHAIN_TASKS_MAX], *end = chain_find_end(t);
+	size_t n = chain_collect(t, tasks, CHAIN_TASKS_MAX), i;
 	struct words w;
 
 	for (i = 0; i < n; i++)
 		chain_describe_wait(tasks[i], out->lines[i], CHAIN_LINE_BYTES);
-	if (n == max && tasks[n - 1]->chain_next) {
+	if (n == CHAIN_TASKS_MAX && tasks[n - 1]->chain_next) {
 		snprintf(out->lines[n++], CHAIN_LINE_BYTES, "… and so on, down to");
 		chain_describe_wait(end, out->lines[n++], CHAIN_LINE_BYTES);
 	}
 	out->n = n;
 	words_begin(&w, out->remark, sizeof(out->remark));
-	if (chain_add_end(m, t, &w) && w.used) {
+	if (chain_add_end(m, t, &out->wakers, &w) && w.used) {
 		memcpy(out->lines[out->n++], out->remark, CHAIN_LINE_BYTES);
 		out->remark[0] = '\0';
 	}

@@ -42,17 +42,25 @@ const struct task *chain_find_end(const struct task *t);
 bool chain_is_self_live(const struct task *t);
 
 #define CHAIN_LINE_BYTES 512
+#define CHAIN_TASKS_MAX	 (CHAIN_LINES_MAX - 3) /* tasks that chain_write() gives a line each */
+
+/* "T1 (poll(3)), and 2 more": who of a model might act, found once. */
+struct chain_wakers {
+	const struct model *model; /* NULL: not looked for yet */
+	char words[CHAIN_LINE_BYTES];
+};
 
 /* A whole chain in words. The remark belongs behind the last line ("a cycle: stuck", "not stuck:
  * T9 may go on"), "" if there is none. Where the end is a sentence of its own ("no task is live:
- * nobody can wake it") it is the last line. */
+ * nobody can wake it") it is the last line. About 33 KB: keep one and use it again. */
 struct chain_text {
 	size_t n;
 	char lines[CHAIN_LINES_MAX][CHAIN_LINE_BYTES];
 	char remark[CHAIN_LINE_BYTES];
+	struct chain_wakers wakers; /* kept from one chain_write() to the next */
 };
 
-/* About 33 KB: keep one, not many. Too long a chain has its middle left out. */
+/* Zero it before its first use. Too long a chain has its middle left out. */
 void chain_write(const struct model *m, const struct task *t, struct chain_text *out);
 
 /* "1.5 s", "93 s", "2 h 5 min" */

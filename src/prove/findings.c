@@ -218,7 +218,7 @@ static int finding_compare(const void *va, const void *vb)
 int findings_make(struct model *m)
 {
 	struct gathering g = { .m = m };
-	struct chain_text *text = malloc(sizeof(*text));
+	struct chain_text *text = calloc(1, sizeof(*text));
 	int err = text ? findings_gather(&g) : ERR_NOMEM;
 	size_t i;
 

@@ -54,10 +54,3 @@ void words_add_name(struct words *w, const char *name, size_t max)
 			;
 	words_add(w, "%.*s…%s", (int)head, name, name + tail);
 }
-
-void words_take_back(struct words *w, const struct words *before)
-{
-	*w = *before;
-	if (w->size)
-		w->buf[w->used] = '\0';
-}

@@ -20,7 +20,4 @@ void words_add(struct words *w, const char *fmt, ...) __attribute__((format(prin
 /* A name in at most `max` characters: "operations::detail::…::queue". */
 void words_add_name(struct words *w, const char *name, size_t max);
 
-/* Back to how it was when `before` was copied from it. */
-void words_take_back(struct words *w, const struct words *before);
-
 #endif

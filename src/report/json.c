@@ -358,7 +358,7 @@ int report_json(const struct model *m, const struct report_options *o, FILE *fil
 	struct json_out out = { .file = file, .m = m, .o = o };
 	struct selection s;
 
-	out.chain = malloc(sizeof(*out.chain));
+	out.chain = calloc(1, sizeof(*out.chain));
 	if (selection_make(m, o, &s) < 0 || !out.chain) {
 		out.failed = true;
 		goto out;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The walk up a stack. Each frame is left by the first way that knows how: .eh_frame, then
- * .debug_frame, then what the code itself or the frame pointer says.
+ * .debug_frame, then the code itself, then what is usual.
  *
  * The walk ends in any case: at most UNWIND_FRAMES_MAX frames, and the stack pointer must rise
  * except where a signal may have switched stacks.
@@ -77,9 +77,15 @@ static enum unwind_step step(struct unwinder *u, struct unwind_regs *r)
 {
 	enum unwind_step s = unwind_step_cfi(u, r);
 
+	if (s == UNWIND_OK || s == UNWIND_END)
+		return s;
+	if (unwind_is_outermost(u, r->v[UNWIND_RIP]))
+		return UNWIND_END;
 	if (s == UNWIND_UNKNOWN)
 		s = unwind_step_dwfl(u, r);
-	if (s == UNWIND_UNKNOWN || s == UNWIND_FAILED)
+	if (s != UNWIND_OK)
+		s = unwind_step_follow(u, r);
+	if (s != UNWIND_OK)
 		s = unwind_step_guess(u, r);
 	return s;
 }

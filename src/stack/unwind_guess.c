@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Steps where no table describes the code: hand-written assembly of C libraries, just-in-time
- * compiled code, programs stripped of everything.
+ * Steps where neither tables nor the code lead further: just-in-time compiled code, functions
+ * that do not return.
  *
  * A guess is taken only if the return address lies behind a call instruction of a module. How
  * outermost frames look is known: the program's entry point, and in musl the exit call after a
@@ -13,6 +13,7 @@
 
 #define FRAME_BYTES_MAX (1u << 20)
 #define ENTRY_BYTES_MAX 64 /* _start is shorter than that */
+#define OUTERMOST_WORDS 128
 
 /* clone() of musl, after the thread's function: mov %eax,%edi; xor %eax,%eax; mov $60,%al;
  * syscall. */
@@ -35,22 +36,31 @@ static bool at_entry(const struct module *m, uint64_t ip)
 	return ip >= entry && ip - entry <= ENTRY_BYTES_MAX;
 }
 
-/* Do the bytes before `ip` end in a call? e8 rel32, or ff /2 in its forms. */
-static bool follows_call(const struct unwinder *u, uint64_t ip)
+bool unwind_is_outermost(const struct unwinder *u, uint64_t ip)
 {
-	unsigned char c[7];
+	return at_entry(modules_find(u->mods, ip), ip) || at_thread_exit(u, ip);
+}
 
-	if (modules_read(u->mods, ip - sizeof(c), c, sizeof(c)) != sizeof(c))
-		return false;
-	if (c[2] == 0xe8)
-		return true;
-	for (size_t length = 2; length <= 7; length++) {
-		const unsigned char *p = c + sizeof(c) - length;
+/* A function that never returns (it calls exit at its end) and keeps no frame pointer leaves no
+ * way to its caller; when it was called by an outermost frame that return address lies close. */
+static enum unwind_step step_to_outermost(struct unwinder *u, struct unwind_regs *r)
+{
+	uint64_t words[OUTERMOST_WORDS], sp = r->v[UNWIND_RSP];
+	size_t n = 0;
 
-		if (p[0] == 0xff && (p[1] & 0x38) == 0x10)
-			return true;
+	if (sp % 8)
+		return UNWIND_FAILED;
+	while (n < OUTERMOST_WORDS && unwind_read(u, sp + 8 * n, &words[n], sizeof(words[n])))
+		n++;
+	for (size_t i = 0; i < n; i++) {
+		if (!unwind_is_outermost(u, words[i]) || !unwind_behind_call(u, words[i]))
+			continue;
+		memset(r->v, 0, sizeof(r->v));
+		r->v[UNWIND_RIP] = words[i];
+		r->v[UNWIND_RSP] = sp + 8 * (i + 1);
+		return UNWIND_OK;
 	}
-	return false;
+	return UNWIND_FAILED;
 }
 
 static enum unwind_step step_frame_pointer(struct unwinder *u, struct unwind_regs *r)
@@ -58,7 +68,7 @@ static enum unwind_step step_frame_pointer(struct unwinder *u, struct unwind_reg
 	uint64_t rbp = r->v[UNWIND_RBP], rsp = r->v[UNWIND_RSP], frame[2];
 
 	if (rbp % 8 || rbp < rsp || rbp - rsp > FRAME_BYTES_MAX ||
-	    !unwind_read(u, rbp, frame, sizeof(frame)) || !follows_call(u, frame[1]))
+	    !unwind_read(u, rbp, frame, sizeof(frame)) || !unwind_behind_call(u, frame[1]))
 		return UNWIND_FAILED;
 	r->v[UNWIND_RBP] = frame[0];
 	r->v[UNWIND_RSP] = rbp + 16;
@@ -68,9 +78,7 @@ static enum unwind_step step_frame_pointer(struct unwinder *u, struct unwind_reg
 
 enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r)
 {
-	uint64_t ip = r->v[UNWIND_RIP];
+	enum unwind_step s = step_frame_pointer(u, r);
 
-	if (at_entry(modules_find(u->mods, ip), ip) || at_thread_exit(u, ip))
-		return UNWIND_END;
-	return step_frame_pointer(u, r);
+	return s == UNWIND_OK ? s : step_to_outermost(u, r);
 }

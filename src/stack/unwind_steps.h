@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The inside of the unwinder: one step outward is a change of registers, and there are several
- * ways to make one. unwind.c chooses, unwind_cfi.c uses libunwind, unwind_dwfl.c libdwfl,
- * unwind_guess.c does without any description.
+ * ways to make one. unwind.c chooses; unwind_cfi.c uses libunwind, unwind_dwfl.c libdwfl;
+ * unwind_follow.c and unwind_guess.c do without any description.
  */
 #ifndef STRAND_STACK_UNWIND_STEPS_H
 #define STRAND_STACK_UNWIND_STEPS_H
@@ -61,7 +61,14 @@ void unwind_cfi_free(struct unwind_cfi *c);
 enum unwind_step unwind_step_dwfl(struct unwinder *u, struct unwind_regs *r);
 void unwind_dwfl_free(struct unwind_dwfl *d);
 
-/* Without description: the outermost frames of C libraries, frame pointers. */
+/* By the code that is still to run in the frame. */
+enum unwind_step unwind_step_follow(struct unwinder *u, struct unwind_regs *r);
+
+/* Does a call come just before `ip`? */
+bool unwind_behind_call(const struct unwinder *u, uint64_t ip);
+
+/* By what is usual: the outermost frames of C libraries, frame pointers. */
 enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r);
+bool unwind_is_outermost(const struct unwinder *u, uint64_t ip);
 
 #endif
