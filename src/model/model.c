@@ -207,8 +207,7 @@ struct object *model_object(struct model *m, enum object_kind kind, uint64_t add
 	return o;
 }
 
-struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct task *task,
-				     bool interrupts)
+struct pseudo_task *model_add_pseudo(struct model *m, const char *what)
 {
 	struct pseudo_task *p = model_alloc(m, sizeof(*p));
 
@@ -217,8 +216,6 @@ struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct t
 	p->what = model_string(m, what);
 	if (!p->what)
 		return NULL;
-	p->task = task;
-	p->interrupts = interrupts;
 	*m->store->last_pseudo = p;
 	m->store->last_pseudo = &p->next;
 	return p;

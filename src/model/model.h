@@ -114,6 +114,8 @@ struct task {
 	struct task *parent; /* creator; NULL: unknown */
 	enum task_state state;
 	struct wait *wait;	  /* NULL: not blocked */
+	uint64_t handled_signals; /* bit n-1: signal n may run a handler here that could wake
+				   * somebody (caught, not blocked, not exempt) */
 	const char *live_because; /* not NULL: live whatever it waits for, and why ("a signal is
 				   * pending", "could not be stopped") */
 	struct stack *stack;	  /* shared by tasks with equal stacks; NULL: not known */
@@ -123,8 +125,9 @@ struct task {
 	bool live;
 	enum verdict verdict;
 	enum reason_code reason;
-	unsigned group;		 /* tasks of one cycle share it; 0: none */
-	struct finding *finding; /* NULL: in none */
+	unsigned group;					/* tasks of one cycle share it; 0: none */
+	struct finding *finding;			/* NULL: in none */
+	struct task *owned_waiters, *next_owned_waiter; /* who waits for what this task owns */
 	struct task *chain_next; /* whom the wait hangs on; NULL: the chain ends here */
 };
 
@@ -170,8 +173,10 @@ struct model {
 	enum model_seen seen;
 	enum model_proof proof;
 	int64_t pause_ns;
-	bool cancels;	    /* some module imports pthread_cancel */
-	bool cancels_async; /* … and pthread_setcanceltype */
+	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
+				      * why ("io_uring is in use"); static or the model's */
+	bool cancels;		     /* some module imports pthread_cancel */
+	bool cancels_async;	     /* … and pthread_setcanceltype */
 
 	struct task **tasks; /* ascending by number */
 	size_t task_count;
@@ -204,8 +209,7 @@ void model_number_tasks(struct model *m);
 /* The object of this kind at this address, made if it is new (one object, one struct). Address
  * 0 has no identity: each call makes an object of its own. */
 struct object *model_object(struct model *m, enum object_kind kind, uint64_t address);
-struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct task *task,
-				     bool interrupts);
+struct pseudo_task *model_add_pseudo(struct model *m, const char *what);
 /* Say once what made a verdict milder or was not seen. */
 int model_note(struct model *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -5,6 +5,8 @@
  * Made from the memory map; the files are opened through /proc/PID/map_files or /proc/PID/root,
  * so that they are the very files of the process, whatever namespace it lives in and even if
  * they were deleted or replaced since. ELF content is not trusted: every offset is checked.
+ * Files are read, never mapped: one that is truncated meanwhile comes back short.
+ * Single-threaded use: what is read from a file is kept with its module.
  */
 #ifndef STRAND_TARGET_MODULES_H
 #define STRAND_TARGET_MODULES_H
@@ -19,17 +21,18 @@
 
 #define MODULE_BUILD_ID_MAX 64
 
+struct elf_file;
+
 struct module {
-	char *name;	      /* last part of the path: "libc.so.6", "[vdso]" */
-	char *path;	      /* as the process sees it */
-	char *soname;	      /* DT_SONAME, NULL if there is none or the file could not be read */
-	uint64_t start;	      /* lowest address of its mappings */
-	uint64_t end;	      /* one past the highest */
-	uint64_t offset;      /* file offset of the mapping at `start` */
-	uint64_t bias;	      /* run-time address minus ELF virtual address; valid if `fd` >= 0 */
-	int fd;		      /* the ELF file, -1 if it could not be opened */
-	const uint8_t *image; /* the file mapped read-only, NULL if fd < 0 */
-	size_t image_bytes;
+	char *name;	       /* last part of the path: "libc.so.6", "[vdso]" */
+	char *path;	       /* as the process sees it */
+	char *soname;	       /* DT_SONAME, NULL if there is none or the file could not be read */
+	uint64_t start;	       /* lowest address of its mappings */
+	uint64_t end;	       /* one past the highest */
+	uint64_t offset;       /* file offset of the mapping at `start` */
+	uint64_t bias;	       /* run-time address minus ELF virtual address; valid if `fd` >= 0 */
+	int fd;		       /* the ELF file (the vdso: a copy), -1 if it could not be opened */
+	struct elf_file *file; /* its contents (target/elf_file.h), NULL if fd < 0 */
 	uint8_t build_id[MODULE_BUILD_ID_MAX];
 	size_t build_id_bytes; /* 0: none */
 	bool main_program;

@@ -6,7 +6,8 @@
  * Invariants: threads are never left stopped, whatever way strand ends (the kernel detaches a
  * dead tracer's threads); a call that the stop interrupted goes on as if nothing had happened
  * (arch_undo_interrupt); signals that arrive meanwhile are delivered, none is lost.
- * Only the thread that called stop_begin() may use the struct stop (ptrace is per thread).
+ * ptrace belongs to a thread: stop_begin() to stop_end() happen in one, and what could not be
+ * detached (a thread whose interrupt is still on its way) is let go when that thread ends.
  * The caller must not ignore SIGCHLD.
  */
 #ifndef STRAND_TARGET_STOP_H
@@ -37,12 +38,14 @@ enum stop_thread_state {
 	STOP_THREAD_STOPPED, /* registers below are valid */
 	STOP_THREAD_RUNS,    /* could not be stopped in time: in an uninterruptible call */
 	STOP_THREAD_DENIED,  /* the kernel refused (a kernel helper of the process) */
+	STOP_THREAD_ASLEEP,  /* not stopped, on purpose: asleep in a call that a stop would cut
+			      * short (arch_is_transfer); registers as arch_fill_sleeper() */
 	STOP_THREAD_ENDED,   /* has ended; the main thread of a process may stay like that */
 };
 
 struct stop_thread {
 	pid_t tid;    /* in strand's PID namespace */
-	pid_t tid_ns; /* in the process's own, 0 if unknown */
+	pid_t tid_ns; /* in the process's own: the same, or see stop_translate_tids() */
 	enum stop_thread_state state;
 	bool signal_pending;	  /* a signal was on its way to this thread when it stopped */
 	uint64_t blocked_signals; /* bit n-1: signal n */
@@ -55,6 +58,10 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 /* Threads in ascending order of tid; valid until stop_free(). */
 size_t stop_count(const struct stop *s);
 const struct stop_thread *stop_thread(const struct stop *s, size_t i);
+
+/* The process lives in a PID namespace of its own: find every thread's tid_ns there (0 if it
+ * cannot be known). While stopped. */
+void stop_translate_tids(struct stop *s);
 
 /* Is the stop's time used up? Whoever copies much asks now and then and then gives up. */
 bool stop_expired(const struct stop *s);

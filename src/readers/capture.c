@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is copied of each thread: its stack from the red zone up to a bound, the head of its
+ * descriptor, the neighbourhood of the futex word it waits for, the timeout. A few KB a thread,
+ * read in one batch.
+ *
+ * Invariant: between stop_begin() and stop_end() nothing is opened that may block, and nothing
+ * is computed that could wait.
+ */
+#include "readers/capture.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "readers/futex.h"
+#include "readers/io.h"
+#include "target/relatives.h"
+
+/* Stack bytes copied: for all threads together, and at least and at most for each. */
+#define STACKS_TOTAL_BYTES (64u << 20)
+#define STACK_MIN_BYTES	   (32u << 10)
+#define STACK_MAX_BYTES	   (1u << 20)
+
+/* Around a futex word: from the beginning of the largest lock that may hold it (cond: 44 before)
+ * to the end of a mutex or rwlock that begins there (56). */
+#define WORD_BEFORE_BYTES 48
+#define WORD_AFTER_BYTES  64
+
+/* The head of struct pthread up to and with its tid (720 in glibc 2.36). */
+#define DESCRIPTOR_BYTES 1024
+
+/* Where an owner's tid may stand, from the futex word: mutex 8; rwlock 24 - 8 and 24 - 12. */
+static const int owner_offsets[] = { 8, 16, 12 };
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static size_t capture_stack_bytes(const struct capture *c, uint64_t sp, size_t threads)
+{
+	const struct mapping *m = maps_find(&c->maps, sp);
+	size_t share = STACKS_TOTAL_BYTES / (threads ? threads : 1);
+
+	if (!m)
+		return 0;
+	if (share < STACK_MIN_BYTES)
+		share = STACK_MIN_BYTES;
+	if (share > STACK_MAX_BYTES)
+		share = STACK_MAX_BYTES;
+	return m->end - sp < share ? (size_t)(m->end - sp) : share;
+}
+
+/* An earlier stop hides the number of a restarted futex call behind restart_syscall; reading
+ * its arguments as a futex's is harmless if it was another. */
+static bool capture_may_be_futex(const struct stop_thread *t)
+{
+	long number = arch_syscall_number(&t->regs);
+
+	return number == SYS_futex || number == SYS_restart_syscall;
+}
+
+static int capture_want_words(struct capture *c, const struct stop_thread *t)
+{
+	uint64_t word = arch_syscall_argument(&t->regs, 0);
+	uint64_t timeout = arch_syscall_argument(&t->regs, 3);
+	int rc = snapshot_want(c->memory, arch_thread_pointer(&t->regs), DESCRIPTOR_BYTES);
+
+	if (!rc && capture_may_be_futex(t)) {
+		rc = snapshot_want(c->memory, word - WORD_BEFORE_BYTES,
+				   WORD_BEFORE_BYTES + WORD_AFTER_BYTES);
+		if (!rc && timeout)
+			rc = snapshot_want(c->memory, timeout, sizeof(struct timespec));
+	} else if (!rc && arch_syscall_number(&t->regs) >= 0) {
+		rc = io_want_memory(&t->regs, c->memory);
+	}
+	return rc;
+}
+
+static int capture_want_stack(struct capture *c, const struct stop_thread *t)
+{
+	uint64_t sp = arch_sp(&t->regs) - ARCH_RED_ZONE_BYTES;
+	size_t bytes = capture_stack_bytes(c, arch_sp(&t->regs), stop_count(c->stop));
+
+	return bytes ? snapshot_want(c->memory, sp, bytes + ARCH_RED_ZONE_BYTES) : 0;
+}
+
+static int capture_copy(struct capture *c,
+			int (*want)(struct capture *, const struct stop_thread *), struct err *e)
+{
+	for (size_t i = 0; i < stop_count(c->stop); i++) {
+		const struct stop_thread *t = stop_thread(c->stop, i);
+
+		if ((t->state == STOP_THREAD_STOPPED || t->state == STOP_THREAD_ASLEEP) &&
+		    want(c, t))
+			return err_set(e, ERR_NOMEM, "cannot copy the stacks of process %d",
+				       (int)c->pid);
+	}
+	return snapshot_fetch(c->memory, e);
+}
+
+static bool capture_has_tid(const struct capture *c, uint32_t tid_ns)
+{
+	for (size_t i = 0; i < stop_count(c->stop); i++)
+		if ((uint32_t)capture_tid_ns(c, i) == tid_ns)
+			return true;
+	return false;
+}
+
+/* Does a thread wait for a lock whose owner is none of the process's threads? Looks at every
+ * place where an owner could stand: a needless yes costs a millisecond. */
+static bool capture_owner_is_missing(const struct capture *c, uint64_t word)
+{
+	for (size_t i = 0; i < sizeof(owner_offsets) / sizeof(owner_offsets[0]); i++) {
+		uint32_t tid;
+
+		if (snapshot_read_whole(c->memory, word + (uint64_t)owner_offsets[i], &tid,
+					sizeof(tid)) &&
+		    tid && tid <= FUTEX_TID_MASK && !capture_has_tid(c, tid))
+			return true;
+	}
+	return false;
+}
+
+/* Sharers of the memory matter where a verdict is near: when every thread sleeps on a futex
+ * without a deadline, or an owner is missing. */
+static bool capture_needs_relatives(const struct capture *c)
+{
+	bool all_asleep = true, owner_missing = false;
+
+	for (size_t i = 0; i < stop_count(c->stop) && !owner_missing; i++) {
+		const struct stop_thread *t = stop_thread(c->stop, i);
+		struct futex_call call;
+
+		if (t->state == STOP_THREAD_ENDED)
+			continue;
+		if (t->state != STOP_THREAD_STOPPED ||
+		    !futex_decode(&t->regs, arch_syscall_number(&t->regs), &call) || call.timeout) {
+			all_asleep = false;
+			continue;
+		}
+		owner_missing = capture_owner_is_missing(c, call.word);
+	}
+	return all_asleep || owner_missing;
+}
+
+static int capture_while_stopped(struct capture *c, const struct target *t, struct err *e)
+{
+	int rc;
+
+	c->monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+	c->realtime_ns = clock_ns(CLOCK_REALTIME);
+	rc = maps_read(c->pid, &c->maps, e);
+	if (!rc)
+		rc = snapshot_create(c->pid, &c->memory, e);
+	if (!rc)
+		rc = capture_copy(c, capture_want_words, e);
+	c->cut_short = stop_expired(c->stop);
+	if (!rc && !c->cut_short)
+		rc = capture_copy(c, capture_want_stack, e);
+	if (!rc && t->pid_namespace_depth)
+		stop_translate_tids(c->stop);
+	if (!rc && capture_needs_relatives(c))
+		c->relative = relatives_find(c->pid);
+	return rc;
+}
+
+struct capture_job {
+	struct capture *capture;
+	const struct target *target;
+	const struct stop_limits *limits;
+	struct err *e;
+	int rc;
+};
+
+static void *capture_run(void *arg)
+{
+	struct capture_job *job = arg;
+	struct capture *c = job->capture;
+
+	job->rc = stop_begin(job->target->pid, job->limits, &c->stop, job->e);
+	if (job->rc)
+		return NULL;
+	job->rc = capture_while_stopped(c, job->target, job->e);
+	c->pause_ns = stop_end(c->stop);
+	return NULL;
+}
+
+/* The stop is taken in a thread of its own: when it ends, the kernel lets go whatever is still
+ * traced, even threads that could not be stopped and so could not be detached. */
+int capture_take(const struct target *t, const struct stop_limits *limits, struct capture **out,
+		 struct err *e)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+	struct capture_job job = { c, t, limits, e, 0 };
+	pthread_t thread;
+	int rc;
+
+	*out = NULL;
+	if (!c)
+		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)t->pid);
+	c->pid = t->pid;
+	rc = pthread_create(&thread, NULL, capture_run, &job);
+	if (rc) {
+		rc = err_set_errno(e, rc, "cannot look at process %d", (int)t->pid);
+	} else {
+		pthread_join(thread, NULL);
+		rc = job.rc;
+	}
+	if (rc) {
+		capture_free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void capture_free(struct capture *c)
+{
+	if (!c)
+		return;
+	stop_free(c->stop);
+	snapshot_free(c->memory);
+	maps_free(&c->maps);
+	free(c);
+}
+
+pid_t capture_tid_ns(const struct capture *c, size_t i)
+{
+	return stop_thread(c->stop, i)->tid_ns;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The part of a look during which the process stands still: stop it, copy what the thread reader
+ * and the prover need (registers, stacks, lock words, the memory map), let it go. Everything
+ * else works on the copies.
+ */
+#ifndef STRAND_READERS_CAPTURE_H
+#define STRAND_READERS_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "target/maps.h"
+#include "target/snapshot.h"
+#include "target/stop.h"
+#include "target/target.h"
+
+struct capture {
+	pid_t pid;
+	struct stop *stop; /* over: its registers are what remains */
+	struct maps maps;
+	struct snapshot *memory;
+	pid_t relative; /* another process that shares the memory; 0: none, or not needed */
+	bool cut_short; /* the bound of the stop was reached: stacks are missing */
+	int64_t pause_ns;
+	int64_t monotonic_ns; /* clocks at the stop, for deadlines */
+	int64_t realtime_ns;
+};
+
+/* Take one. On return, failed or not, the process runs again. */
+int capture_take(const struct target *t, const struct stop_limits *limits, struct capture **out,
+		 struct err *e);
+void capture_free(struct capture *c);
+
+/* Thread ids in the process's own namespace: what lock words hold. */
+pid_t capture_tid_ns(const struct capture *c, size_t i);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which C library the process runs on, and what strand knows of it: the text ranges of the
+ * functions that block, and the layouts of locks. What depends on a glibc release stands in
+ * libc.c alone; an unknown library or release gives raw futexes, nothing more.
+ */
+#ifndef STRAND_READERS_LIBC_H
+#define STRAND_READERS_LIBC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "target/modules.h"
+
+enum libc_kind {
+	LIBC_NONE,	    /* none recognised */
+	LIBC_GLIBC,	    /* positively identified, of a release whose layouts are known */
+	LIBC_GLIBC_UNKNOWN, /* glibc, of a release outside the known range */
+	LIBC_MUSL,
+};
+
+enum libc_function {
+	LIBC_FUNCTION_NONE,
+	LIBC_FUNCTION_MUTEX_LOCK,
+	LIBC_FUNCTION_LIBC_LOCK, /* a lock of the library's own */
+	LIBC_FUNCTION_COND_WAIT,
+	LIBC_FUNCTION_RWLOCK_RDLOCK,
+	LIBC_FUNCTION_RWLOCK_WRLOCK,
+	LIBC_FUNCTION_SEM_WAIT,
+	LIBC_FUNCTION_BARRIER_WAIT,
+	LIBC_FUNCTION_ONCE,
+	LIBC_FUNCTION_JOIN,
+	LIBC_FUNCTION_SYSCALL,
+};
+
+struct libc;
+
+/* Find the C library among `mods` (which must outlive it). Fails only for lack of memory. */
+int libc_identify(const struct modules *mods, struct libc **out, struct err *e);
+void libc_free(struct libc *l);
+
+/* What it says of itself does not fit the process: treat it as an unknown release from now on. */
+void libc_distrust(struct libc *l);
+
+enum libc_kind libc_kind(const struct libc *l);
+int libc_minor(const struct libc *l); /* 36 for 2.36; 0 unknown */
+
+/* Is `pc` in the library's text (libpthread's counts)? In a static program it cannot be told
+ * from the program's own: then only known functions count. */
+bool libc_has_code(const struct libc *l, uint64_t pc);
+
+/* Is the library linked into the program itself? */
+bool libc_is_static(const struct libc *l);
+
+/* Which blocking function holds `pc`. */
+enum libc_function libc_function_at(const struct libc *l, uint64_t pc);
+
+/* Offset of the tid in struct pthread, from the library itself (_thread_db_pthread_tid);
+ * 0 if unknown. The thread pointer is the address of struct pthread. */
+uint64_t libc_tid_offset(const struct libc *l);
+
+/* The cond whose futex word is at `word`: 0 if the layout is not known. */
+uint64_t libc_cond_of_futex(const struct libc *l, uint64_t word);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Opening the files of another process without being fooled by it: a path is first opened with
+ * O_PATH (no side effects, no blocking on a pipe), must be the regular file of the mapping by
+ * device and inode, and only then is opened for reading.
+ */
+#include "target/module_open.h"
+#include "target/elf_file.h"
+#include "target/memory.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define VDSO_BYTES_MAX (1u << 20)
+
+static uint64_t read_entry(pid_t pid)
+{
+	Elf64_auxv_t v[64];
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, v, sizeof(v));
+	close(fd);
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(v[0]); i++)
+		if (v[i].a_type == AT_ENTRY)
+			return v[i].a_un.a_val;
+	return 0;
+}
+
+void module_opener_init(struct module_opener *o, pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	memset(o, 0, sizeof(*o));
+	o->pid = pid;
+	o->entry = read_entry(pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (!stat(path, &st)) {
+		o->exe_dev = st.st_dev;
+		o->exe_inode = st.st_ino;
+	}
+}
+
+/* Some file systems show another device in stat than in maps (btrfs): then the bytes decide. */
+static bool same_bytes(pid_t pid, const struct mapping *map, int fd)
+{
+	unsigned char a[1024], b[1024];
+
+	return memory_read(pid, map->start, a, sizeof(a)) == sizeof(a) &&
+	       pread(fd, b, sizeof(b), (off_t)map->offset) == (ssize_t)sizeof(b) &&
+	       !memcmp(a, b, sizeof(a));
+}
+
+/* `path` opened for reading if it is the regular file that `map` maps, else -1. */
+static int open_checked(pid_t pid, const struct mapping *map, const char *path)
+{
+	int fd, look = open(path, O_PATH | O_CLOEXEC);
+	char self[64];
+	struct stat st;
+
+	if (look < 0)
+		return -1;
+	fd = -1;
+	if (fstat(look, &st) || !S_ISREG(st.st_mode) || st.st_ino != map->inode)
+		goto out;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && st.st_dev != makedev(map->dev_major, map->dev_minor) &&
+	    !same_bytes(pid, map, fd)) {
+		close(fd);
+		fd = -1;
+	}
+out:
+	close(look);
+	return fd;
+}
+
+static int open_mapped_file(const struct module_opener *o, const struct mapping *map)
+{
+	char path[PATH_MAX + 64];
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)o->pid,
+		 (unsigned long long)map->start, (unsigned long long)map->end);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0)
+		return fd;
+	n = snprintf(path, sizeof(path), "/proc/%d/root%s", (int)o->pid, map->path);
+	fd = n > 0 && (size_t)n < sizeof(path) ? open_checked(o->pid, map, path) : -1;
+	if (fd >= 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)o->pid);
+	return open_checked(o->pid, map, path);
+}
+
+/* The vdso is a whole ELF file in memory; a copy of it is as good as a file. */
+static int open_vdso(pid_t pid, const struct mapping *map)
+{
+	size_t bytes = map->end - map->start;
+	void *copy;
+	int fd = -1;
+
+	if (bytes > VDSO_BYTES_MAX)
+		return -1;
+	copy = malloc(bytes);
+	if (copy && memory_read(pid, map->start, copy, bytes) == bytes)
+		fd = memfd_create("strand-vdso", MFD_CLOEXEC);
+	if (fd >= 0 && write(fd, copy, bytes) != (ssize_t)bytes) {
+		close(fd);
+		fd = -1;
+	}
+	free(copy);
+	return fd;
+}
+
+int module_open_file(const struct module_opener *o, const struct mapping *map,
+		     struct elf_file **out)
+{
+	int fd, code;
+
+	*out = NULL;
+	fd = map->inode ? open_mapped_file(o, map) : open_vdso(o->pid, map);
+	if (fd < 0)
+		return 0;
+	code = elf_file_open(fd, out);
+	if (code)
+		close(fd);
+	return code;
+}
+
+bool module_is_executable_file(const struct module_opener *o, const struct module *m)
+{
+	struct stat st;
+
+	return o->exe_inode && m->fd >= 0 && !fstat(m->fd, &st) && st.st_ino == o->exe_inode &&
+	       st.st_dev == o->exe_dev;
+}

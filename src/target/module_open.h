@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How the file behind a mapping of another process is got at: through /proc/PID/map_files (needs
+ * a capability), /proc/PID/root and its path, /proc/PID/exe, or as a copy of the process's
+ * memory (the vdso, which has no file; files that were deleted).
+ */
+#ifndef STRAND_TARGET_MODULE_OPEN_H
+#define STRAND_TARGET_MODULE_OPEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "target/maps.h"
+#include "target/modules.h"
+
+struct module_opener {
+	pid_t pid;
+	uint64_t entry; /* AT_ENTRY, 0: unknown */
+	dev_t exe_dev;	/* of /proc/PID/exe; exe_inode 0: unknown */
+	ino_t exe_inode;
+};
+
+void module_opener_init(struct module_opener *o, pid_t pid);
+
+/* Open what `map` maps. Returns 0 with *out (the caller's); 0 with *out NULL if it cannot be
+ * had; ERR_BAD_FORMAT if it is not an ELF file for this processor; ERR_NOMEM. */
+int module_open_file(const struct module_opener *o, const struct mapping *map,
+		     struct elf_file **out);
+
+/* Is the module's file the one that the process executed? */
+bool module_is_executable_file(const struct module_opener *o, const struct module *m);
+
+#endif

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""What is checked without running strand on anything: pages, formatting, lists, the runner itself.
+
+Everything is found by walking the folders of the source tree, so that a tarball is checked like a
+checkout.
+"""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from strandtest import Case, Failure, Skip
+
+FOLDERS = ("src", "preload", "viewer", "tests", "man")
+FIRST_COMMENT = re.compile(r"/\* SPDX-License-Identifier: MIT(?: \*/\n/\*)?\n"
+                           r"((?: \*(?: .*)?\n)* \* \S.*\n(?: \*(?: .*)?\n)*?) \*/\n")
+COMMENT_LINES = 18
+FILE_LINES = 600
+
+
+def walk(ctx, *suffixes):
+    """Files of the source tree, relative to it."""
+    for folder in FOLDERS:
+        for root, folders, files in os.walk(ctx.path(folder)):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(files):
+                if name.endswith(suffixes or ("",)) and not name.endswith(("~", ".o", ".pyc")):
+                    yield os.path.relpath(os.path.join(root, name), ctx.src)
+
+
+def read(ctx, name):
+    with open(ctx.path(name), encoding="utf-8") as file:
+        return file.read()
+
+
+def complain(lines):
+    if lines:
+        raise Failure("\n".join(lines))
+
+
+def check_listed(ctx):
+    """Every file is named by a Makemodule.am, so that it is in the tarball."""
+    lists = read(ctx, "Makefile.am") + "".join(read(ctx, name) for name in walk(ctx, ".am"))
+    words = set(re.split(r"[\s\\=]+", lists))
+    words |= {word + ".c" for word in words if word.startswith("tests/unit/test_")}
+    complain(["%s is in no Makemodule.am" % name for name in walk(ctx) if name not in words])
+
+
+def check_headers(ctx):
+    """Every C file begins with its licence and says what it is for."""
+    bad = []
+    for name in walk(ctx, ".c", ".h", ".def"):
+        text = read(ctx, name)
+        match = FIRST_COMMENT.match(text)
+        if match is None:
+            bad.append("%s: no SPDX line followed by a comment on what the file is for" % name)
+        elif match.group(1).count("\n") > COMMENT_LINES and name.startswith("src/"):
+            bad.append("%s: its first comment has more than %d lines" % (name, COMMENT_LINES))
+        if text.count("\n") > FILE_LINES and not name.startswith("tests/"):
+            bad.append("%s: more than %d lines" % (name, FILE_LINES))
+    complain(bad)
+
+
+def check_clang_format(ctx):
+    """.clang-format is that of version 14; other versions differ in details."""
+    tool = None
+    for name in ("clang-format-14", "clang-format"):
+        path = shutil.which(name)
+        if path and " version 14." in ctx.run([path, "--version"]).out:
+            tool = path
+            break
+    if tool is None:
+        raise Skip("no clang-format 14")
+    files = [ctx.path(name) for name in walk(ctx, ".c", ".h")]
+    done = ctx.run([tool, "--dry-run", "-Werror", "--style=file"] + files)
+    if done.status:
+        raise Failure(done.err)
+
+
+def check_man(ctx):
+    if shutil.which("mandoc") is None:
+        raise Skip("no mandoc")
+    pages = [ctx.path(name) for name in walk(ctx, ".1")]
+    done = ctx.run(["mandoc", "-T", "lint", "-W", "warning"] + pages)
+    if done.status or done.out or done.err:
+        raise Failure(done.out + done.err)
+
+
+def options_of_page(text):
+    """Long options that the page defines, as list items."""
+    return {"--" + name for name in re.findall(r"^\.It (?:Fl \S+ .*?)?Fl -([a-z][a-z-]*)", text,
+                                               re.MULTILINE)}
+
+
+def check_options(ctx):
+    """The help of a command and the page name the same options."""
+    page = options_of_page(read(ctx, "man/strand.1"))
+    done = ctx.run([ctx.strand, "attach", "--help"])
+    if done.status:
+        raise Failure(str(done))
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", done.out))
+    complain(["%s is in the help, not on the page" % name for name in sorted(told - page)] +
+             ["%s is on the page, not in the help" % name for name in sorted(page - told)])
+
+
+def check_scripts(ctx):
+    for shell, name in (("sh", "bootstrap.sh"), ("bash", ".ci/run")):
+        done = ctx.run([shell, "-n", ctx.path(name)])
+        if done.status or done.err:
+            raise Failure(done.err)
+
+
+def mask(line):
+    """What differs from run to run, taken out: addresses, process IDs, times, the build's place."""
+    line = re.sub(r"0x[0-9a-f]+", "0x…", line)
+    line = re.sub(r"\b\d+(\.\d+)? ?(ns|µs|us|ms|s|min|h)\b", "… s", line)
+    line = re.sub(r"\b(pid|process|tid) \d+", r"\1 …", line)
+    return " ".join(line.split())
+
+
+def demo_report(ctx):
+    """The report on the demo program, as `sh bootstrap.sh demo` makes it."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        raise Skip("no gcc")
+    program = os.path.join(ctx.tmp, "demo_deadlock." + str(os.getpid()))
+    done = ctx.run([compiler, "-g", "-O0", "-pthread", "-o", program,
+                    ctx.path("tests", "programs", "demo_deadlock.c")])
+    if done.status:
+        raise Failure(str(done))
+    child = ctx.spawn([program], stdout=subprocess.DEVNULL)
+    wait_until_asleep(child.pid)
+    done = ctx.run([ctx.strand, "attach", str(child.pid)])
+    if done.status or done.err:
+        raise Failure(str(done))
+    return done.out
+
+
+def wait_until_asleep(pid):
+    """Until no thread has been switched to for a while."""
+    before, calm, end = None, 0, time.monotonic() + 20
+    while calm < 5:
+        if time.monotonic() > end:
+            raise Failure("the demo program does not come to rest")
+        time.sleep(0.1)
+        now = []
+        for task in sorted(os.listdir("/proc/%d/task" % pid)):
+            with open("/proc/%d/task/%s/status" % (pid, task)) as file:
+                now += [line for line in file if "ctxt_switches" in line]
+        calm = calm + 1 if now == before else 0
+        before = now
+
+
+def check_example(ctx, text, begin, end):
+    """The report that a document shows between two lines is what strand says today, in the lines
+    that carry verdicts and chains."""
+    match = re.search(re.escape(begin) + r"\n(.*?)" + re.escape(end), text, re.DOTALL)
+    if match is None:
+        raise Failure("no report between «%s» and «%s»" % (begin, end))
+    shown = [mask(line) for line in match.group(1).splitlines()
+             if re.search(r"\bstuck\b|\bheld by\b|\bjoins\b|\bis in\b", line)]
+    if not any("stuck" in line for line in shown):
+        raise Failure("the report shown has no verdict")
+    report = demo_report(ctx)
+    real = [mask(line) for line in report.splitlines()]
+    missing = ["not in the report of a real run: " + line for line in shown if line not in real]
+    complain(missing and missing + [report])
+
+
+def check_readme(ctx):
+    check_example(ctx, read(ctx, "README.md"), "<!-- report of demo_deadlock: compared with a real "
+                  "run by `make check` -->", "<!-- end of report -->")
+
+
+TRIAL = '''
+import os, subprocess, time
+from strandtest import Case, Failure, Result, Skip
+
+def cases(ctx, long):
+    def fail():
+        raise Failure("what was found")
+    def skip():
+        raise Skip("what is missing")
+    def leave():
+        subprocess.Popen(["setsid", "sh", "-c", "sleep 12321 & sleep 12321"])
+        time.sleep(0.3)
+    def hang():
+        leave()
+        time.sleep(3600)
+    def die():
+        os._exit(0)
+    def several():
+        return [Result("unit/one", "passed"), Result("unit/two", "failed", "why")]
+    yield Case("unit/passes", lambda: None)
+    yield Case("unit/fails", fail)
+    yield Case("unit/skips", skip)
+    yield Case("unit/leaves", leave)
+    yield Case("unit/hangs", hang, timeout=2)
+    yield Case("unit/dies", die)
+    yield Case("unit/several", several)
+'''
+
+
+def processes(text):
+    """The processes whose command line has this text."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as file:
+                if text in file.read().replace(b"\0", b" "):
+                    yield int(pid)
+        except OSError:
+            continue
+
+
+def check_runner(ctx):
+    """A runner that could not fail would make every other test worthless."""
+    tree = os.path.join(ctx.tmp, "trial")
+    for folder in ("lib", "unit"):
+        os.makedirs(os.path.join(tree, "tests", folder))
+    for name in ("run", "lib/strandtest.py"):
+        shutil.copy(ctx.path("tests", name), os.path.join(tree, "tests", name))
+    with open(os.path.join(tree, "tests", "unit", "harness.py"), "w") as file:
+        file.write(TRIAL)
+    run = [os.path.join(tree, "tests", "run"), "--build", tree, "unit"]
+    done = ctx.run(run)
+    last = done.out.splitlines()[-1:]
+    if done.status != 1 or last != ["3 passed, 4 failed, 1 skipped"]:
+        raise Failure(str(done))
+    for text in ("what was found", "skip  unit/skips: what is missing", "time limit of 2 s",
+                 "the test's process died", "FAIL  unit/two"):
+        if text not in done.out:
+            raise Failure("no «%s» in\n%s" % (text, done))
+    if ctx.run(run[:-1] + ["unit/passes"]).status != 0:
+        raise Failure("one passing test alone does not give status 0")
+    if ctx.run(run[:-1] + ["unit/nothing-of-that-name"]).status != 1:
+        raise Failure("naming no test at all gives status 0")
+    left = list(processes(b"sleep 12321"))
+    if left:
+        raise Failure("still there after the run: %s" % left)
+
+
+def cases(ctx, long):
+    yield Case("lint/files-listed", lambda: check_listed(ctx))
+    yield Case("lint/file-headers", lambda: check_headers(ctx))
+    yield Case("lint/clang-format", lambda: check_clang_format(ctx))
+    yield Case("lint/man-page", lambda: check_man(ctx))
+    yield Case("lint/options-documented", lambda: check_options(ctx))
+    yield Case("lint/readme-report", lambda: check_readme(ctx))
+    yield Case("lint/scripts", lambda: check_scripts(ctx))
+    yield Case("lint/runner", lambda: check_runner(ctx))

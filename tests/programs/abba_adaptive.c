@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * expect: stuck mutex-lock cycle 2
+ * expect: stuck join owner-stuck 1
+ * object: left right
+ * variants: -O0 -O2
+ *
+ * What it is: two threads take two adaptive mutexes in opposite order.
+ */
+#define MUTEX_KIND PTHREAD_MUTEX_ADAPTIVE_NP
+#include "abba_kind.h"
