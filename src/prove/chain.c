@@ -152,11 +152,24 @@ static void chain_add_times(struct words *w, const struct wait *wait)
 	}
 }
 
+static const char *chain_unknown_words(enum wait_op op)
+{
+	switch (op) {
+	case OP_SLEEP:
+		return "a timed call";
+	case OP_IO:
+	case OP_OTHER:
+		return "an unknown call";
+	default:
+		return "an unknown object";
+	}
+}
+
 static void chain_add_action(struct words *w, const struct task *t)
 {
 	const struct wait *wait = t->wait;
 
-	if (!wait) {
+	if (!wait || wait->op == OP_NONE) {
 		words_add(w, t->state == STATE_ENDED ? "has ended" : "runs");
 		return;
 	}
@@ -166,7 +179,7 @@ static void chain_add_action(struct words *w, const struct task *t)
 	else if (wait->object)
 		chain_add_object(w, t, wait->object);
 	else
-		words_add(w, wait->op == OP_SLEEP ? " a timed call" : " an unknown call");
+		words_add(w, " %s", chain_unknown_words(wait->op));
 	chain_add_times(w, wait);
 }
 
@@ -205,8 +218,8 @@ bool chain_is_self_live(const struct task *t)
 {
 	const struct wait *w = t->wait;
 
-	return !w || t->live_because || w->has_deadline || w->op == OP_IO || w->op == OP_SLEEP ||
-	       w->op == OP_OTHER;
+	return !w || !w->object || t->live_because || w->has_deadline || w->op == OP_IO ||
+	       w->op == OP_SLEEP || w->op == OP_OTHER || w->op == OP_NONE;
 }
 
 /* Where a walk goes on: along live tasks, or along any. */
@@ -334,15 +347,24 @@ static bool chain_describe_stuck(const struct task *t, struct words *w)
 	}
 }
 
-static const struct pseudo_task *chain_find_interrupter(const struct model *m, const struct task *t)
+static bool chain_is_cancellable(const struct model *m, const struct wait *w)
 {
-	const struct pseudo_task *p;
+	return m->cancels_async || (m->cancels && w->cancellation_point);
+}
 
-	if (!t->wait || !t->wait->interruptible)
-		return NULL;
-	for (p = m->pseudo_tasks; p; p = p->next)
-		if (p->interrupts && p->task == t)
-			return p;
+/* Why a wait for somebody who is not live is live nevertheless; NULL: it is a shared object's. */
+static const char *chain_find_excuse(const struct model *m, const struct task *t)
+{
+	const struct object *o = t->wait->object;
+
+	if (o->live_because)
+		return o->live_because;
+	if (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)
+		return "that task may go on";
+	if (t->wait->interruptible && t->handled_signals)
+		return "a signal handler may interrupt it";
+	if (o->owner_state != OWNER_NONE && chain_is_cancellable(m, t->wait))
+		return "a live task may cancel it";
 	return NULL;
 }
 
@@ -350,31 +372,21 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 				     struct chain_wakers *wakers, struct words *w)
 {
 	const struct object *o = end->wait->object;
-	const struct pseudo_task *p = chain_find_interrupter(m, end);
+	const char *excuse = chain_find_excuse(m, end);
 
-	if (o && o->live_because) {
-		words_add(w, "not stuck: %s", o->live_because);
-		return false;
-	}
-	if (o && (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)) {
-		words_add(w, "not stuck: that task may go on");
-		return false;
-	}
-	if (p) {
-		words_add(w, "not stuck: %s may interrupt it", p->what);
-		return false;
-	}
-	if (m->cancels && end->wait->cancellation_point && end->chain_next) {
-		words_add(w, "not stuck: a live task may cancel it");
-		return false;
-	}
-	if (!o || o->owner_state != OWNER_NONE)
+	if (excuse)
+		words_add(w, "not stuck: %s", excuse);
+	if (excuse || o->owner_state != OWNER_NONE)
 		return false;
 	if (wakers->model != m)
 		chain_find_wakers(m, wakers);
-	if (wakers->words[0])
+	if (wakers->words[0]) {
 		words_add(w, "any live task may %s: %s", chain_waking_word(o->kind), wakers->words);
-	return true;
+		return true;
+	}
+	if (m->shared_withheld)
+		words_add(w, "not proved: %s", m->shared_withheld);
+	return false;
 }
 
 /* True if the words are a sentence of their own, false if they are a remark on the last line. */

@@ -8,8 +8,8 @@
 
 #include "report/layout.h"
 #include "report/utf8.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 static void assert_printable(const char *bytes, const char *expected)
 {

@@ -8,8 +8,8 @@
 
 #include "cmd/options.h"
 #include "cmd/values.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 #define MS   INT64_C(1000000)
 #define ARGS (const char *const[])

@@ -12,8 +12,8 @@
 #include "report/report.h"
 #include "report/text_groups.h"
 #include "report/utf8.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 static const char shop_report[] =
 	"process 4711, /srv/shop: 4 tasks, 3 stuck (stopped for 1.8 ms)\n"
@@ -326,7 +326,7 @@ static struct model *build_nasty(void)
 			build_stuck(t, i % 11, (unsigned)i % 3);
 	}
 	build_io(m, t, huge);
-	model_add_pseudo(m, huge, NULL, false);
+	model_add_pseudo(m, huge);
 	model_note(m, "%s", huge);
 	model_number_tasks(m);
 	assert_int_equal(findings_make(m), 0);
