@@ -30,7 +30,6 @@ static const char shop_report[] =
 	"\n"
 	"STUCK  T1: behind a stuck task\n"
 	"  T1 joins T3        ← T3 is stuck: see above\n"
-	"  T1:\n"
 	"    #1 main  /src/shop.c:90\n"
 	"\n"
 	"All tasks by stack\n"
@@ -289,10 +288,43 @@ static void test_all_asleep(void **state)
 	assert_has(text, "STUCK  T1-T5 (5 tasks): nobody is left to wake them\n"
 			 "  T1 waits on cond 0x10 `jobs`\n"
 			 "  no task is live: nobody can wake it        ← stuck\n"
-			 "  T1, and 4 more like it:\n");
+			 "    (its stack is not known)\n");
 	assert_has(text,
 		   "\nNotes\n  - a note that is long enough to need a second line, because it "
 		   "says in many words what was not\n      seen\n");
+	free(text);
+	model_free(m);
+}
+
+/* The same bug twice: one block, the chain of one cycle, each place once. */
+static void test_two_cycles_at_the_same_places(void **state)
+{
+	static const struct frame a[] = { FRAME("a", "x.c", 1, 1) };
+	static const struct frame b[] = { FRAME("b", "x.c", 2, 1) };
+	struct model *m = build_model();
+	struct task *t[4];
+	char *text;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		t[i] = build_task(m, NULL);
+		t[i]->stack = build_stack(m, i % 2 ? b : a, 1);
+	}
+	for (i = 0; i < 4; i++) {
+		build_wait(m, t[i], OP_MUTEX_LOCK, build_mutex(m, 0x10 + i, NULL, t[i ^ 1]));
+		build_stuck(t[i], REASON_CYCLE, 1 + (unsigned)i / 2);
+	}
+	model_number_tasks(m);
+	assert_int_equal(findings_make(m), 0);
+	text = text_of(m, 1000);
+	assert_has(text, "STUCK  T1-T4 (4 tasks): a cycle\n"
+			 "  T1 waits for mutex 0x10, held by T2\n"
+			 "  T2 waits for mutex 0x11, held by T1        ← a cycle: stuck\n"
+			 "  T1, and 1 more like it:\n"
+			 "    #0 a     x.c:1\n"
+			 "  T2, and 1 more like it:\n"
+			 "    #0 b     x.c:2\n");
 	free(text);
 	model_free(m);
 }
@@ -449,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_a_list_that_is_cut_says_so),
 		cmocka_unit_test(test_who_waits_for_a_stuck_task_without_being_stuck),
 		cmocka_unit_test(test_all_asleep),
+		cmocka_unit_test(test_two_cycles_at_the_same_places),
 		cmocka_unit_test(test_nasty_names_stay_in_their_columns),
 		cmocka_unit_test(test_a_process_without_tasks),
 		cmocka_unit_test(test_created_by_is_shown),
