@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The verdicts. Findings of one cycle make one block: the chain once, then each place where a task
- * of the cycle is stuck. A chain that runs into one shown above stops there.
+ * of the cycle is stuck. A chain that runs into one shown above stops there, so that a hundred
+ * tasks behind one deadlock do not repeat it a hundred times.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pieces of lines that several sections of the text report need: tasks with their names, places
- * in the code, stacks in columns.
+ * in the code, stacks in columns. In a sentence a place is a function and a file without its
+ * folders; in a stack the path is whole, so that an editor can open it.
  */
 #include <inttypes.h>
 #include <stdio.h>
