@@ -334,23 +334,10 @@ static bool chain_describe_stuck(const struct task *t, struct words *w)
 	}
 }
 
-static const struct pseudo_task *chain_find_interrupter(const struct model *m, const struct task *t)
-{
-	const struct pseudo_task *p;
-
-	if (!t->wait || !t->wait->interruptible)
-		return NULL;
-	for (p = m->pseudo_tasks; p; p = p->next)
-		if (p->interrupts && p->task == t)
-			return p;
-	return NULL;
-}
-
 static bool chain_describe_live_wait(const struct model *m, const struct task *end,
 				     struct chain_wakers *wakers, struct words *w)
 {
 	const struct object *o = end->wait->object;
-	const struct pseudo_task *p = chain_find_interrupter(m, end);
 
 	if (o && o->live_because) {
 		words_add(w, "not stuck: %s", o->live_because);
@@ -360,8 +347,8 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 		words_add(w, "not stuck: that task may go on");
 		return false;
 	}
-	if (p) {
-		words_add(w, "not stuck: %s may interrupt it", p->what);
+	if (end->wait->interruptible && end->handled_signals) {
+		words_add(w, "not stuck: a signal handler may interrupt it");
 		return false;
 	}
 	if (m->cancels && end->wait->cancellation_point && end->chain_next) {
@@ -370,6 +357,10 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 	}
 	if (!o || o->owner_state != OWNER_NONE)
 		return false;
+	if (m->shared_withheld) {
+		words_add(w, "not proved: %s", m->shared_withheld);
+		return false;
+	}
 	if (wakers->model != m)
 		chain_find_wakers(m, wakers);
 	if (wakers->words[0])

@@ -9,6 +9,8 @@ static int sample_lock;
 int sample_pool[20];
 __thread int sample_own;
 
+int sample_outer(int n);
+
 static inline __attribute__((always_inline)) int sample_inner(int n)
 {
 	volatile char text[16];
