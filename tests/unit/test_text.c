@@ -326,7 +326,7 @@ static struct model *build_nasty(void)
 			build_stuck(t, i % 11, (unsigned)i % 3);
 	}
 	build_io(m, t, huge);
-	model_add_pseudo(m, huge, NULL, false);
+	model_add_pseudo(m, huge);
 	model_note(m, "%s", huge);
 	model_number_tasks(m);
 	assert_int_equal(findings_make(m), 0);
