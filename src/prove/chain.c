@@ -378,15 +378,15 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 		words_add(w, "not stuck: %s", excuse);
 	if (excuse || o->owner_state != OWNER_NONE)
 		return false;
+	if (m->shared_withheld) {
+		words_add(w, "not proved: %s", m->shared_withheld);
+		return false;
+	}
 	if (wakers->model != m)
 		chain_find_wakers(m, wakers);
-	if (wakers->words[0]) {
+	if (wakers->words[0])
 		words_add(w, "any live task may %s: %s", chain_waking_word(o->kind), wakers->words);
-		return true;
-	}
-	if (m->shared_withheld)
-		words_add(w, "not proved: %s", m->shared_withheld);
-	return false;
+	return true;
 }
 
 /* True if the words are a sentence of their own, false if they are a remark on the last line. */
