@@ -183,22 +183,28 @@ static void chain_add_action(struct words *w, const struct task *t)
 	chain_add_times(w, wait);
 }
 
+static void chain_add_doing(struct words *w, const struct task *t)
+{
+	chain_add_action(w, t);
+	if (t->live_because)
+		words_add(w, " (%s)", t->live_because);
+}
+
 void chain_describe_action(const struct task *t, char *buf, size_t size)
 {
 	struct words w;
 
 	words_begin(&w, buf, size);
-	chain_add_action(&w, t);
-	if (t->live_because)
-		words_add(&w, " (%s)", t->live_because);
+	chain_add_doing(&w, t);
 }
 
 void chain_describe_wait(const struct task *t, char *buf, size_t size)
 {
-	char action[512];
+	struct words w;
 
-	chain_describe_action(t, action, sizeof(action));
-	snprintf(buf, size, "%s %s", t->id, action);
+	words_begin(&w, buf, size);
+	words_add(&w, "%s ", t->id);
+	chain_add_doing(&w, t);
 }
 
 size_t chain_collect(const struct task *t, const struct task **out, size_t max)
