@@ -292,19 +292,19 @@ static const char *chain_waking_word(enum object_kind kind)
 	}
 }
 
-/* "T1 (poll(3))", "T4 (runs)": of a call only what stands before its descriptor's name. */
+/* "T1 (poll(3))", "T4 (runs)", "T5 (nanosleep)": the call and its descriptor only. */
 static void chain_add_live(struct words *w, const struct task *t)
 {
-	const char *text = t->wait ? t->wait->text : NULL;
-	size_t call = text ? strcspn(text, ")") : 0;
+	const struct wait *wait = t->wait;
+	size_t call = 0;
 
+	if (wait && wait->text)
+		call = strcspn(wait->text, wait->op == OP_SLEEP ? "( " : ")");
 	words_add(w, "%s (", t->id);
-	if (text && call < NAME_COLUMNS_MAX)
-		words_add(w, "%.*s", (int)(text[call] ? call + 1 : call), text);
-	else if (!t->wait)
-		words_add(w, "runs");
+	if (call && call < NAME_COLUMNS_MAX)
+		words_add(w, "%.*s%s", (int)call, wait->text, wait->text[call] == ')' ? ")" : "");
 	else
-		words_add(w, "%s", wait_op_name(t->wait->op));
+		words_add(w, "%s", wait ? wait_op_name(wait->op) : "runs");
 	words_add(w, ")");
 }
 

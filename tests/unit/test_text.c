@@ -394,6 +394,12 @@ static void test_a_process_without_tasks(void **state)
 		text, "process 4711, /srv/shop: 0 tasks, none proved stuck (stopped for 0 ms)\n"
 		      "Nothing of it could be seen: the notes at the end say why\n");
 	free(text);
+	m->exe =
+		"/a/very/long/path/that/leads/through/many/folders/until/it/gets/to/the/end/python3.11";
+	text = text_of(m, 10);
+	assert_has(text, "process 4711, …/until/it/gets/to/the/end/python3.11: 0 tasks, none "
+			 "proved stuck (stopped for 0 ms)\n");
+	free(text);
 	model_free(m);
 }
 
