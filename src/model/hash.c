@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Open addressing with linear probing, at most half full; nothing is ever removed. FNV's low
- * bits are weak for short keys, so the slot is taken from a mixed hash.
+ * bits are weak for short keys, so the slot is taken from a mixed hash. Values with equal hashes
+ * stand side by side and are told apart by the caller's function.
  */
 #include "model/hash.h"
 
@@ -10,9 +11,9 @@
 
 #include "err.h"
 
-#define FNV_PRIME     UINT64_C(0x100000001b3)
-#define FIRST_SLOTS   64
-#define GOLDEN_RATIO  UINT64_C(0x9e3779b97f4a7c15)
+#define FNV_PRIME    UINT64_C(0x100000001b3)
+#define FIRST_SLOTS  64
+#define GOLDEN_RATIO UINT64_C(0x9e3779b97f4a7c15)
 
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 {

@@ -35,8 +35,7 @@ struct hash_set {
 typedef bool hash_equal_fn(const void *value, const void *key);
 
 /* The value of this hash for which equal() holds, NULL if there is none. */
-void *hash_set_find(const struct hash_set *s, uint64_t hash, hash_equal_fn *equal,
-		    const void *key);
+void *hash_set_find(const struct hash_set *s, uint64_t hash, hash_equal_fn *equal, const void *key);
 
 /* Add a value (not NULL, not in the set yet). Returns 0 or ERR_NOMEM. */
 int hash_set_add(struct hash_set *s, uint64_t hash, void *value);

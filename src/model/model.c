@@ -126,28 +126,27 @@ const char *model_format(struct model *m, const char *fmt, ...)
 	return s;
 }
 
-/* Make room for one more pointer in an array of `count`. */
-static int model_grow(void **array, size_t count, size_t *capacity)
+/* The array with room for one more pointer behind its `count`, NULL if out of memory. */
+static void *model_grow(void *array, size_t count, size_t *capacity)
 {
 	size_t wanted = *capacity ? 2 * *capacity : 16;
-	void *bigger;
 
 	if (count < *capacity)
-		return 0;
-	bigger = reallocarray(*array, wanted, sizeof(void *));
-	if (!bigger)
-		return ERR_NOMEM;
-	*array = bigger;
-	*capacity = wanted;
-	return 0;
+		return array;
+	array = reallocarray(array, wanted, sizeof(void *));
+	if (array)
+		*capacity = wanted;
+	return array;
 }
 
 struct task *model_add_task(struct model *m, enum task_kind kind)
 {
+	struct task **tasks = model_grow(m->tasks, m->task_count, &m->store->task_capacity);
 	struct task *t;
 
-	if (model_grow((void **)&m->tasks, m->task_count, &m->store->task_capacity) < 0)
+	if (!tasks)
 		return NULL;
+	m->tasks = tasks;
 	t = model_alloc(m, sizeof(*t));
 	if (!t)
 		return NULL;
@@ -208,8 +207,7 @@ struct object *model_object(struct model *m, enum object_kind kind, uint64_t add
 	return o;
 }
 
-struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct task *task,
-				     bool interrupts)
+struct pseudo_task *model_add_pseudo(struct model *m, const char *what)
 {
 	struct pseudo_task *p = model_alloc(m, sizeof(*p));
 
@@ -218,8 +216,6 @@ struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct t
 	p->what = model_string(m, what);
 	if (!p->what)
 		return NULL;
-	p->task = task;
-	p->interrupts = interrupts;
 	*m->store->last_pseudo = p;
 	m->store->last_pseudo = &p->next;
 	return p;
@@ -227,7 +223,7 @@ struct pseudo_task *model_add_pseudo(struct model *m, const char *what, struct t
 
 int model_note(struct model *m, const char *fmt, ...)
 {
-	const char *note;
+	const char **notes, *note;
 	va_list ap;
 	size_t i;
 
@@ -239,8 +235,10 @@ int model_note(struct model *m, const char *fmt, ...)
 	for (i = 0; i < m->note_count; i++)
 		if (m->notes[i] == note)
 			return 0;
-	if (model_grow((void **)&m->notes, m->note_count, &m->store->note_capacity) < 0)
+	notes = model_grow(m->notes, m->note_count, &m->store->note_capacity);
+	if (!notes)
 		return ERR_NOMEM;
+	m->notes = notes;
 	m->notes[m->note_count++] = note;
 	return 0;
 }

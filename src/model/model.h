@@ -125,17 +125,16 @@ struct task {
 	bool live;
 	enum verdict verdict;
 	enum reason_code reason;
-	unsigned group;		 /* tasks of one cycle share it; 0: none */
-	struct finding *finding; /* NULL: in none */
+	unsigned group;					/* tasks of one cycle share it; 0: none */
+	struct finding *finding;			/* NULL: in none */
+	struct task *owned_waiters, *next_owned_waiter; /* who waits for what this task owns */
 	struct task *chain_next; /* whom the wait hangs on; NULL: the chain ends here */
 };
 
 /* Something other than a task that may act: a signal handler, a process that shares the memory.
  * It counts as live and reaches every shared object. */
 struct pseudo_task {
-	const char *what;  /* "the handler of SIGUSR1", "process 4712, which shares the memory" */
-	bool interrupts;   /* its coming makes interruptible waits of `task` return */
-	struct task *task; /* the thread it runs in, NULL: none of ours */
+	const char *what; /* "the handler of SIGUSR1", "process 4712, which shares the memory" */
 	struct pseudo_task *next;
 };
 
@@ -172,8 +171,10 @@ struct model {
 	enum model_seen seen;
 	enum model_proof proof;
 	int64_t pause_ns;
-	bool cancels;	    /* some module imports pthread_cancel */
-	bool cancels_async; /* … and pthread_setcanceltype */
+	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
+				      * why ("io_uring is in use"); static or the model's */
+	bool cancels;		     /* some module imports pthread_cancel */
+	bool cancels_async;	     /* … and pthread_setcanceltype */
 
 	struct task **tasks; /* ascending by number */
 	size_t task_count;

@@ -10,6 +10,7 @@
 #include "readers/capture.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -97,7 +98,8 @@ static int capture_copy(struct capture *c,
 	for (size_t i = 0; i < stop_count(c->stop); i++) {
 		const struct stop_thread *t = stop_thread(c->stop, i);
 
-		if (t->state == STOP_THREAD_STOPPED && want(c, t))
+		if ((t->state == STOP_THREAD_STOPPED || t->state == STOP_THREAD_ASLEEP) &&
+		    want(c, t))
 			return err_set(e, ERR_NOMEM, "cannot copy the stacks of process %d",
 				       (int)c->pid);
 	}
@@ -170,20 +172,47 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 	return rc;
 }
 
+struct capture_job {
+	struct capture *capture;
+	const struct target *target;
+	const struct stop_limits *limits;
+	struct err *e;
+	int rc;
+};
+
+static void *capture_run(void *arg)
+{
+	struct capture_job *job = arg;
+	struct capture *c = job->capture;
+
+	job->rc = stop_begin(job->target->pid, job->limits, &c->stop, job->e);
+	if (job->rc)
+		return NULL;
+	job->rc = capture_while_stopped(c, job->target, job->e);
+	c->pause_ns = stop_end(c->stop);
+	return NULL;
+}
+
+/* The stop is taken in a thread of its own: when it ends, the kernel lets go whatever is still
+ * traced, even threads that could not be stopped and so could not be detached. */
 int capture_take(const struct target *t, const struct stop_limits *limits, struct capture **out,
 		 struct err *e)
 {
 	struct capture *c = calloc(1, sizeof(*c));
+	struct capture_job job = { c, t, limits, e, 0 };
+	pthread_t thread;
 	int rc;
 
 	*out = NULL;
 	if (!c)
 		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)t->pid);
 	c->pid = t->pid;
-	rc = stop_begin(t->pid, limits, &c->stop, e);
-	if (!rc) {
-		rc = capture_while_stopped(c, t, e);
-		c->pause_ns = stop_end(c->stop);
+	rc = pthread_create(&thread, NULL, capture_run, &job);
+	if (rc) {
+		rc = err_set_errno(e, rc, "cannot look at process %d", (int)t->pid);
+	} else {
+		pthread_join(thread, NULL);
+		rc = job.rc;
 	}
 	if (rc) {
 		capture_free(c);

@@ -186,6 +186,11 @@ void libc_free(struct libc *l)
 	free(l);
 }
 
+void libc_distrust(struct libc *l)
+{
+	l->kind = LIBC_GLIBC_UNKNOWN;
+}
+
 enum libc_kind libc_kind(const struct libc *l)
 {
 	return l->kind;

@@ -40,6 +40,9 @@ struct libc;
 int libc_identify(const struct modules *mods, struct libc **out, struct err *e);
 void libc_free(struct libc *l);
 
+/* What it says of itself does not fit the process: treat it as an unknown release from now on. */
+void libc_distrust(struct libc *l);
+
 enum libc_kind libc_kind(const struct libc *l);
 int libc_minor(const struct libc *l); /* 36 for 2.36; 0 unknown */
 

@@ -41,6 +41,21 @@ long arch_syscall_result(const struct arch_regs *r);
 /* Was the call interrupted in its sleep by the stop and will be restarted by the kernel? */
 bool arch_syscall_restarts(const struct arch_regs *r);
 
+/* A thread inside restart_syscall: the number of the call that is being restarted, found in the
+ * `code` that ends at its instruction pointer; what the registers hold else helps to guess.
+ * SYS_restart_syscall if it cannot be told. */
+#define ARCH_SYSCALL_CODE_BYTES 32
+long arch_restarted_number(const struct arch_regs *r, const uint8_t code[ARCH_SYSCALL_CODE_BYTES]);
+
+/* The registers that the kernel tells of a thread asleep in a call, without stopping it
+ * (/proc/PID/task/TID/syscall); the others are zero. */
+void arch_fill_sleeper(struct arch_regs *r, long number, const uint64_t arguments[6], uint64_t sp,
+		       uint64_t ip);
+
+/* Is this a call that, when stopped in its sleep, answers with what it has moved so far (a short
+ * write)? That cannot be undone: a thread that sleeps in one is better left asleep. */
+bool arch_is_transfer(const struct arch_regs *r);
+
 /* Some calls answer EINTR to the stop instead of restarting (epoll_wait, sigtimedwait, semop,
  * io_getevents, recv and accept with a timeout: measured). Change the registers so that the
  * kernel restarts the call when the thread goes on, or answers EINTR if a real signal comes

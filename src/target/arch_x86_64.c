@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 /* Segment of 64-bit user code: __USER_CS, arch/x86/include/asm/segment.h. */
@@ -72,6 +74,79 @@ bool arch_syscall_restarts(const struct arch_regs *r)
 	return arch_syscall_number(r) >= 0 &&
 	       (result == -ARCH_ERESTARTSYS || result == -ARCH_ERESTARTNOINTR ||
 		result == -ARCH_ERESTARTNOHAND || result == -ARCH_ERESTART_RESTARTBLOCK);
+}
+
+void arch_fill_sleeper(struct arch_regs *r, long number, const uint64_t arguments[6], uint64_t sp,
+		       uint64_t ip)
+{
+	memset(r, 0, sizeof(*r));
+	r->raw.orig_rax = (unsigned long long)number;
+	r->raw.rax = (unsigned long long)-(long)ARCH_ERESTARTSYS;
+	r->raw.rdi = arguments[0];
+	r->raw.rsi = arguments[1];
+	r->raw.rdx = arguments[2];
+	r->raw.r10 = arguments[3];
+	r->raw.r8 = arguments[4];
+	r->raw.r9 = arguments[5];
+	r->raw.rsp = sp;
+	r->raw.rip = ip;
+	r->raw.cs = USER_CS_64BIT;
+}
+
+bool arch_is_transfer(const struct arch_regs *r)
+{
+	switch (arch_syscall_number(r)) {
+	case SYS_write:
+	case SYS_writev:
+	case SYS_pwrite64:
+	case SYS_pwritev:
+	case SYS_pwritev2:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+	case SYS_recvmmsg:
+	case SYS_sendfile:
+	case SYS_splice:
+	case SYS_tee:
+	case SYS_vmsplice:
+	case SYS_copy_file_range:
+		return true;
+	case SYS_recvfrom:
+		return arch_syscall_argument(r, 3) & MSG_WAITALL;
+	case SYS_recvmsg:
+		return arch_syscall_argument(r, 2) & MSG_WAITALL;
+	default:
+		return false;
+	}
+}
+
+/* Calls that the kernel restarts with what is left of their time (ERESTART_RESTARTBLOCK). */
+static bool arch_restarts_with_rest(long number)
+{
+	return number == SYS_poll || number == SYS_nanosleep || number == SYS_clock_nanosleep ||
+	       number == SYS_futex;
+}
+
+long arch_restarted_number(const struct arch_regs *r, const uint8_t code[ARCH_SYSCALL_CODE_BYTES])
+{
+	const int last = ARCH_SYSCALL_CODE_BYTES - 2;
+
+	if (code[last] != 0x0f || code[last + 1] != 0x05) /* syscall */
+		return SYS_restart_syscall;
+	for (int i = last - 5; i >= 0; i--) {
+		int32_t number;
+
+		if (code[i] != 0xb8) /* mov $number, %eax */
+			continue;
+		memcpy(&number, code + i + 1, sizeof(number));
+		if (arch_restarts_with_rest(number))
+			return number;
+	}
+	/* syscall(2) itself takes the number from its caller; what sleeps there with a deadline
+	 * and an aligned word is a futex. */
+	return r->raw.r10 && r->raw.rdi % 4 == 0 && (r->raw.rsi & ~0x1ffULL) == 0
+		       ? SYS_futex
+		       : SYS_restart_syscall;
 }
 
 /* The calls that give EINTR to a mere stop (measured with 28 kinds, Linux 6.18), with the

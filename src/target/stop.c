@@ -2,7 +2,8 @@
  *
  * Stop and go. How a stop is taken:
  *
- *   1. seize every thread in /proc/PID/task: this stops nobody;
+ *   1. seize every thread in /proc/PID/task: this stops nobody. Threads asleep in a call that
+ *      would come back short if it were interrupted are left alone;
  *   2. interrupt all of them, then collect: a thread that has stopped gives its registers at
  *      once, and a call that would show the interruption is mended at once, so that strand's own
  *      death at any moment leaves nothing behind;
@@ -19,6 +20,7 @@
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "target/procfs.h"
 #include "target/target.h"
 
 /* How long stop_free() waits for threads whose interrupt is still on its way. */
@@ -141,12 +144,45 @@ static enum stop_thread_state stop_unseizable_state(pid_t pid, pid_t tid)
 	return STOP_THREAD_DENIED;
 }
 
+/* "nr a0 … a5 sp ip" in hex (nr in decimal) of a thread that sleeps; "running" otherwise. */
+static bool stop_read_sleeper(pid_t pid, struct stop_thread *t)
+{
+	uint64_t a[6], sp, ip;
+	char path[64], buf[256];
+	long number;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)t->tid);
+	if (procfs_read_into(path, buf, sizeof(buf)) <= 0 ||
+	    sscanf(buf,
+		   "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
+		   " %" SCNx64 " %" SCNx64,
+		   &number, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &ip) != 9)
+		return false;
+	arch_fill_sleeper(&t->regs, number, a, sp, ip);
+	return true;
+}
+
+static bool stop_leaves_asleep(const struct stop *s, struct slot *t)
+{
+	struct target_thread info;
+
+	if (!stop_read_sleeper(s->pid, &t->thread) || !arch_is_transfer(&t->thread.regs))
+		return false;
+	/* Stopped by job control on its way out of the call is not asleep in it. */
+	if (target_read_thread(s->pid, t->thread.tid, &info) ||
+	    (info.state != 'S' && info.state != 'D'))
+		return false;
+	t->phase = SLOT_LET_GO;
+	t->thread.state = STOP_THREAD_ASLEEP;
+	return true;
+}
+
 static void stop_seize_new(struct stop *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		struct slot *t = &s->v[i];
 
-		if (t->phase != SLOT_NEW)
+		if (t->phase != SLOT_NEW || stop_leaves_asleep(s, t))
 			continue;
 		if (ptrace(PTRACE_SEIZE, t->thread.tid, NULL, NULL) == 0) {
 			t->phase = SLOT_SEIZED;
@@ -374,7 +410,8 @@ static int stop_judge(const struct stop *s, struct err *e)
 	size_t stopped = 0, ended = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
-		stopped += s->v[i].phase == SLOT_STOPPED;
+		stopped +=
+			s->v[i].phase == SLOT_STOPPED || s->v[i].thread.state == STOP_THREAD_ASLEEP;
 		ended += s->v[i].thread.state == STOP_THREAD_ENDED;
 	}
 	if (stopped)
@@ -468,8 +505,6 @@ void stop_free(struct stop *s)
 		return;
 	stop_end(s);
 	stop_drain(s, STOP_STRAGGLER_WAIT_NS);
-	/* A thread that never came to its stop is still ours but running; the kernel detaches it
-	 * when this tracer ends. */
 	free(s->v);
 	free(s);
 }

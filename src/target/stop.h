@@ -6,7 +6,8 @@
  * Invariants: threads are never left stopped, whatever way strand ends (the kernel detaches a
  * dead tracer's threads); a call that the stop interrupted goes on as if nothing had happened
  * (arch_undo_interrupt); signals that arrive meanwhile are delivered, none is lost.
- * Only the thread that called stop_begin() may use the struct stop (ptrace is per thread).
+ * ptrace belongs to a thread: stop_begin() to stop_end() happen in one, and what could not be
+ * detached (a thread whose interrupt is still on its way) is let go when that thread ends.
  * The caller must not ignore SIGCHLD.
  */
 #ifndef STRAND_TARGET_STOP_H
@@ -37,6 +38,8 @@ enum stop_thread_state {
 	STOP_THREAD_STOPPED, /* registers below are valid */
 	STOP_THREAD_RUNS,    /* could not be stopped in time: in an uninterruptible call */
 	STOP_THREAD_DENIED,  /* the kernel refused (a kernel helper of the process) */
+	STOP_THREAD_ASLEEP,  /* not stopped, on purpose: asleep in a call that a stop would cut
+			      * short (arch_is_transfer); registers as arch_fill_sleeper() */
 	STOP_THREAD_ENDED,   /* has ended; the main thread of a process may stay like that */
 };
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strand attach PID: one look at a running process, all tasks listed.
+ *
+ * The report is written when the process runs again: however long that takes, or if it ends
+ * strand (a closed pipe), the process does not notice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "cmd/values.h"
+#include "look.h"
+
+#define PID_MAX 4194304 /* the kernel's own limit on 64-bit machines */
+
+static int attach_read_pid(const struct options *o, pid_t *pid, struct err *e)
+{
+	const char *word = o->words[0];
+	size_t n;
+
+	if (!word)
+		return err_set(e, ERR_USAGE, "attach: no PID given (strand attach PID)");
+	if (o->word_count > 1)
+		return err_set(e, ERR_USAGE, "attach: one PID at a time (what is '%.60s'?)",
+			       o->words[1]);
+	if (value_read_number(word, 1, PID_MAX, &n) == 0) {
+		*pid = (pid_t)n;
+		return 0;
+	}
+	if (strchr(word, '/') || access(word, F_OK) == 0)
+		return err_set(e, ERR_CORE, "cannot look at '%.200s'", word);
+	if (word[0] && strspn(word, "0123456789") == strlen(word))
+		return err_set(e, ERR_USAGE, "attach: '%.60s' is not a PID (1 to %d)", word,
+			       PID_MAX);
+	return err_set(e, ERR_USAGE, "attach: '%.60s' is not a PID (pidof or pgrep find it)", word);
+}
+
+static int attach_look(const struct options *o, pid_t pid, bool *fails, struct err *e)
+{
+	struct look_options look = { .max_pause_ns = o->max_pause_ns, .moment = "attach" };
+	struct model *m = NULL;
+	int err = look_at_process(pid, &look, &m, e);
+
+	if (err < 0)
+		return err;
+	err = cmd_write_reports(o, m, e);
+	*fails = cmd_look_fails(o, m);
+	model_free(m);
+	return err;
+}
+
+int cmd_attach(char **args)
+{
+	struct err e = { 0 };
+	struct options o;
+	bool fails = false;
+	pid_t pid = 0;
+	int status, err;
+
+	err = options_read(&o, COMMAND_ATTACH, getenv("STRAND_OPTIONS"), (const char *const *)args,
+			   &e);
+	if (!err && o.help) {
+		status = cmd_help(COMMAND_ATTACH);
+		goto out;
+	}
+	if (!err && o.version) {
+		status = cmd_version();
+		goto out;
+	}
+	if (!err)
+		err = attach_read_pid(&o, &pid, &e);
+	if (!err)
+		err = attach_look(&o, pid, &fails, &e);
+	status = err < 0 ? cmd_fail(&e) : fails ? o.exit_code : 0;
+out:
+	options_free(&o);
+	return status;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The fixed point. Live tasks are put on a worklist; each makes those live who wait for what it
+ * owns, and the first live one makes those live who wait for a shared object: without knowledge
+ * of the heap, everybody live is taken to reach everything. What is never put on the list and is
+ * blocked has no possible waker.
+ *
+ * Every test errs on the side of "live".
+ */
+#include "prove/prove.h"
+
+#include <stdlib.h>
+
+#include "err.h"
+
+struct prover {
+	struct model *m;
+	struct task **worklist;
+	size_t pending;
+	bool somebody_live; /* a task, or something else that may act */
+};
+
+/* The task that alone can end the wait; NULL if there is none such (shared, ended, unknown). */
+static struct task *prove_owner(const struct task *t)
+{
+	const struct object *o = t->wait ? t->wait->object : NULL;
+
+	return o && o->owner_state == OWNER_TASK ? o->owner : NULL;
+}
+
+static bool prove_is_shared_wait(const struct task *t)
+{
+	return t->wait && t->wait->object && t->wait->object->owner_state == OWNER_NONE;
+}
+
+/* Does the wait end by itself, or by something outside the process? */
+static bool prove_ends_from_outside(const struct wait *w)
+{
+	return w->has_deadline || w->op == OP_IO || w->op == OP_SLEEP || w->op == OP_OTHER ||
+	       w->op == OP_NONE;
+}
+
+static bool prove_object_is_uncertain(const struct object *o)
+{
+	return !o || o->live_because || o->owner_state == OWNER_UNKNOWN ||
+	       o->owner_state == OWNER_FOREIGN;
+}
+
+/* Live whatever the others do. */
+static bool prove_is_live_alone(const struct model *m, const struct task *t)
+{
+	if (t->state == STATE_ENDED)
+		return false;
+	if (t->live_because || t->state != STATE_BLOCKED || !t->wait)
+		return true;
+	if (prove_ends_from_outside(t->wait) || prove_object_is_uncertain(t->wait->object))
+		return true;
+	if (t->wait->interruptible && t->handled_signals)
+		return true;
+	return m->shared_withheld && prove_is_shared_wait(t);
+}
+
+static void prove_mark_live(struct prover *p, struct task *t)
+{
+	if (t->live || t->state == STATE_ENDED)
+		return;
+	t->live = true;
+	p->somebody_live = true;
+	p->worklist[p->pending++] = t;
+}
+
+static void prove_spread(struct prover *p)
+{
+	while (p->pending) {
+		struct task *t = p->worklist[--p->pending];
+
+		for (struct task *w = t->owned_waiters; w; w = w->next_owned_waiter)
+			prove_mark_live(p, w);
+	}
+}
+
+/* May a live task end this wait by pthread_cancel()? */
+static bool prove_is_cancellable(const struct model *m, const struct task *t)
+{
+	return m->cancels_async || (m->cancels && t->wait->cancellation_point);
+}
+
+/* Once somebody is live: who waits for a shared object, or may be cancelled, is live too. */
+static void prove_spread_from_anybody(struct prover *p)
+{
+	for (size_t i = 0; i < p->m->task_count; i++) {
+		struct task *t = p->m->tasks[i];
+
+		if (!t->live && t->wait &&
+		    (prove_is_shared_wait(t) || prove_is_cancellable(p->m, t)))
+			prove_mark_live(p, t);
+	}
+}
+
+static void prove_link_waiters(struct model *m)
+{
+	for (size_t i = 0; i < m->task_count; i++) {
+		struct task *t = m->tasks[i];
+
+		t->live = false;
+		t->verdict = VERDICT_NONE;
+		t->reason = REASON_NONE;
+		t->group = 0;
+		t->owned_waiters = t->next_owned_waiter = NULL;
+		t->chain_next = prove_owner(t);
+	}
+	for (size_t i = m->task_count; i-- > 0;) {
+		struct task *t = m->tasks[i], *owner = t->chain_next;
+
+		if (!owner)
+			continue;
+		t->next_owned_waiter = owner->owned_waiters;
+		owner->owned_waiters = t;
+	}
+}
+
+static void prove_fixed_point(struct prover *p)
+{
+	struct model *m = p->m;
+
+	p->somebody_live = m->pseudo_tasks != NULL;
+	for (size_t i = 0; i < m->task_count; i++)
+		if (prove_is_live_alone(m, m->tasks[i]))
+			prove_mark_live(p, m->tasks[i]);
+	prove_spread(p);
+	if (!p->somebody_live)
+		return;
+	prove_spread_from_anybody(p);
+	prove_spread(p);
+}
+
+static enum reason_code prove_reason(const struct task *t)
+{
+	const struct object *o = t->wait->object;
+
+	if (o->owner_state == OWNER_ENDED ||
+	    (o->owner_state == OWNER_TASK && o->owner->state == STATE_ENDED))
+		return REASON_OWNER_ENDED;
+	if (o->owner_state == OWNER_TASK)
+		return o->owner == t ? REASON_SELF : REASON_OWNER_STUCK;
+	return REASON_ALL_ASLEEP;
+}
+
+/* Is `t` on the cycle that its chain runs into? Two walkers at two speeds meet on it. */
+static bool prove_is_on_cycle(const struct task *t)
+{
+	const struct task *slow = t, *fast = t;
+
+	do {
+		if (!fast->chain_next || !fast->chain_next->chain_next)
+			return false;
+		slow = slow->chain_next;
+		fast = fast->chain_next->chain_next;
+	} while (slow != fast);
+	for (const struct task *at = slow->chain_next;; at = at->chain_next) {
+		if (at == t)
+			return true;
+		if (at == slow)
+			return false;
+	}
+}
+
+static void prove_judge(struct model *m)
+{
+	unsigned groups = 0;
+
+	for (size_t i = 0; i < m->task_count; i++) {
+		struct task *t = m->tasks[i];
+
+		if (t->live || t->state != STATE_BLOCKED || t->system)
+			continue;
+		t->verdict = VERDICT_STUCK;
+		if (t->reason != REASON_NONE)
+			continue; /* named with its cycle */
+		t->reason = prove_reason(t);
+		if (t->reason != REASON_OWNER_STUCK || !prove_is_on_cycle(t))
+			continue;
+		groups++;
+		for (struct task *c = t; !c->group; c = c->chain_next) {
+			c->group = groups;
+			c->reason = REASON_CYCLE;
+		}
+	}
+}
+
+/* The proof is full if knowing the heap could not sharpen it: no wait counts as live merely
+ * because everybody is taken to reach everything. */
+static enum model_proof prove_extent(const struct model *m)
+{
+	for (size_t i = 0; i < m->task_count; i++) {
+		const struct task *t = m->tasks[i];
+
+		if (t->live && t->state == STATE_BLOCKED && prove_is_shared_wait(t) &&
+		    !prove_ends_from_outside(t->wait))
+			return PROOF_OWNERS;
+	}
+	return PROOF_FULL;
+}
+
+int prove_tasks(struct model *m)
+{
+	struct prover p = { .m = m };
+
+	p.worklist = calloc(m->task_count + 1, sizeof(*p.worklist));
+	if (!p.worklist)
+		return ERR_NOMEM;
+	prove_link_waiters(m);
+	prove_fixed_point(&p);
+	prove_judge(m);
+	m->proof = prove_extent(m);
+	free(p.worklist);
+	return 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * "Milder, never harder": nothing here can make a task stuck, only keep it from being called so.
+ */
+#include "readers/milder.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "err.h"
+
+static const int exempt_signals[] = {
+#define EXEMPT(number, why) number,
+#include "readers/signals.def"
+#undef EXEMPT
+};
+
+/* Whatever leaves a handler without returning to the interrupted wait. */
+static const char *const jump_functions[] = {
+	"siglongjmp", "longjmp", "_longjmp", "__longjmp_chk", "setcontext", "swapcontext",
+};
+
+uint64_t milder_handled_signals(uint64_t caught, uint64_t blocked)
+{
+	uint64_t handled = caught & ~blocked;
+
+	for (size_t i = 0; i < sizeof(exempt_signals) / sizeof(exempt_signals[0]); i++)
+		handled &= ~(UINT64_C(1) << (exempt_signals[i] - 1));
+	return handled;
+}
+
+static void milder_signal_name(int number, char *buf, size_t size)
+{
+	const char *abbreviation = sigabbrev_np(number);
+
+	if (abbreviation)
+		snprintf(buf, size, "SIG%s", abbreviation);
+	else
+		snprintf(buf, size, "signal %d", number);
+}
+
+void milder_describe_signals(uint64_t signals, char *buf, size_t size)
+{
+	enum { SHOWN = 3 };
+	int shown = 0, total = __builtin_popcountll(signals);
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (int number = 1; number <= 64 && shown < SHOWN && at < size; number++) {
+		char name[32];
+
+		if (!(signals >> (number - 1) & 1))
+			continue;
+		milder_signal_name(number, name, sizeof(name));
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", shown ? ", " : "", name);
+		shown++;
+	}
+	if (total > shown && at < size)
+		snprintf(buf + at, size - at, " and %d more", total - shown);
+}
+
+static bool milder_is_libc(const struct module *m)
+{
+	return !strncmp(m->name, "libc.so", 7) || !strncmp(m->name, "libc-2.", 7) ||
+	       !strncmp(m->name, "libpthread", 10) || !strncmp(m->name, "ld-", 3);
+}
+
+/* Does code outside the C library use `name`? In a static program the library's presence is all
+ * that can be told, and counts. */
+static const struct module *milder_find_user(const struct threads_input *in, const char *name)
+{
+	for (size_t i = 0; i < modules_count(in->modules); i++) {
+		const struct module *m = modules_get(in->modules, i);
+		struct module_symbol sym;
+
+		if (milder_is_libc(m))
+			continue;
+		if (module_imports(m, name) || (libc_is_static(in->libc) && m->main_program &&
+						module_find_symbol(m, name, true, &sym)))
+			return m;
+	}
+	return NULL;
+}
+
+static int milder_apply_handlers(const struct threads_input *in, struct model *m)
+{
+	const char *jump = NULL, *why;
+	uint64_t handled = 0;
+	char names[128];
+
+	for (size_t i = 0; i < m->task_count; i++)
+		handled |= m->tasks[i]->handled_signals;
+	if (!handled)
+		return 0;
+	milder_describe_signals(handled, names, sizeof(names));
+	why = model_format(m, "the handler of %s", names);
+	if (!why || !model_add_pseudo(m, why))
+		return ERR_NOMEM;
+	model_note(m,
+		   "handlers of %s may run and wake others: waits for shared objects are not "
+		   "given as stuck",
+		   names);
+	for (size_t i = 0; i < sizeof(jump_functions) / sizeof(jump_functions[0]) && !jump; i++)
+		if (milder_find_user(in, jump_functions[i]))
+			jump = jump_functions[i];
+	if (!jump)
+		return 0;
+	model_note(m,
+		   "the program uses %s beside signal handlers: threads in which one may run "
+		   "are not given as stuck",
+		   jump);
+	for (size_t i = 0; i < m->task_count; i++)
+		if (m->tasks[i]->handled_signals && !m->tasks[i]->live_because)
+			m->tasks[i]->live_because = "a signal handler may jump out of its wait";
+	return 0;
+}
+
+static void milder_apply_cancellation(const struct threads_input *in, struct model *m)
+{
+	m->cancels = milder_find_user(in, "pthread_cancel") != NULL;
+	m->cancels_async = m->cancels && milder_find_user(in, "pthread_setcanceltype") != NULL;
+}
+
+static int milder_apply_relative(const struct threads_input *in, struct model *m)
+{
+	pid_t pid = in->capture->relative;
+	const char *what;
+
+	if (!pid)
+		return 0;
+	what = model_format(m, "process %d, which shares the memory,", (int)pid);
+	model_note(m, "process %d shares the memory: it may unlock and wake", (int)pid);
+	return what && model_add_pseudo(m, what) ? 0 : ERR_NOMEM;
+}
+
+static void milder_withhold_shared(struct model *m, const char *why)
+{
+	if (!m->shared_withheld)
+		m->shared_withheld = why;
+	model_note(m, "%s: waits for shared objects are not given as stuck", why);
+}
+
+static void milder_apply_libc(const struct threads_input *in, struct model *m)
+{
+	switch (libc_kind(in->libc)) {
+	case LIBC_GLIBC:
+		return;
+	case LIBC_GLIBC_UNKNOWN:
+		milder_withhold_shared(m, model_format(m, "glibc 2.%d is not known to this strand",
+						       libc_minor(in->libc)));
+		return;
+	case LIBC_MUSL:
+		milder_withhold_shared(m, "the C library is musl, whose locks name no owner");
+		return;
+	default:
+		milder_withhold_shared(m, "no known C library was found in the process");
+	}
+}
+
+/* Wakers that are no tasks: requests in the kernel's hands. */
+static void milder_apply_kernel(const struct threads_input *in, struct model *m)
+{
+	const struct maps *maps = &in->capture->maps;
+	bool uring = false, aio = false;
+
+	for (size_t i = 0; i < maps->n; i++) {
+		uring = uring || strstr(maps->v[i].path, "[io_uring]");
+		aio = aio || !strncmp(maps->v[i].path, "/[aio]", 6);
+	}
+	if (uring)
+		milder_withhold_shared(m, "io_uring is in use");
+	if (aio)
+		milder_withhold_shared(m, "kernel AIO is in use");
+}
+
+static void milder_apply_go(const struct threads_input *in, struct model *m)
+{
+	for (size_t i = 0; i < modules_count(in->modules); i++) {
+		if (!module_has_section(modules_get(in->modules, i), ".go.buildinfo"))
+			continue;
+		milder_withhold_shared(m, "this is a Go program, whose goroutines are not seen");
+		m->seen = SEEN_PARTIAL;
+		return;
+	}
+}
+
+int milder_apply(const struct threads_input *in, struct model *m)
+{
+	int rc = milder_apply_handlers(in, m);
+
+	if (!rc)
+		rc = milder_apply_relative(in, m);
+	milder_apply_cancellation(in, m);
+	milder_apply_libc(in, m);
+	milder_apply_kernel(in, m);
+	milder_apply_go(in, m);
+	return rc;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The thread reader. Order: births (so that T1 is main and numbers follow), tasks, stacks, waits,
+ * then what makes verdicts milder.
+ */
+#include "readers/threads.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "readers/milder.h"
+#include "readers/waits.h"
+
+struct birth {
+	size_t slot; /* in the stop */
+	const struct stop_thread *thread;
+	struct target_thread info; /* zeroed if it had gone before it was read */
+	struct task *task;
+};
+
+struct threads_work {
+	const struct threads_input *in;
+	struct model *model;
+	struct birth *births; /* by birth */
+	struct waits_owner *owners;
+	size_t n;
+};
+
+/* The main thread first, then by start time; threads of one clock tick by tid. */
+static int birth_compare(const void *va, const void *vb)
+{
+	const struct birth *a = va, *b = vb;
+	uint64_t x = a->info.start_ticks, y = b->info.start_ticks;
+
+	if (!a->slot != !b->slot)
+		return a->slot ? 1 : -1;
+	if (x != y)
+		return x < y ? -1 : 1;
+	return (a->thread->tid > b->thread->tid) - (a->thread->tid < b->thread->tid);
+}
+
+static int owner_compare(const void *va, const void *vb)
+{
+	pid_t x = ((const struct waits_owner *)va)->tid_ns;
+	pid_t y = ((const struct waits_owner *)vb)->tid_ns;
+
+	return (x > y) - (x < y);
+}
+
+static int threads_list_births(struct threads_work *w)
+{
+	const struct capture *c = w->in->capture;
+
+	w->births = calloc(stop_count(c->stop), sizeof(*w->births));
+	w->owners = calloc(stop_count(c->stop), sizeof(*w->owners));
+	if (!w->births || !w->owners)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < stop_count(c->stop); i++) {
+		const struct stop_thread *t = stop_thread(c->stop, i);
+		struct birth *b = &w->births[w->n];
+
+		if (t->state == STOP_THREAD_ENDED && t->tid != c->pid)
+			continue;
+		b->thread = t;
+		b->slot = t->tid == c->pid ? 0 : i + 1;
+		target_read_thread(c->pid, t->tid, &b->info);
+		w->n++;
+	}
+	qsort(w->births, w->n, sizeof(*w->births), birth_compare);
+	return 0;
+}
+
+static int threads_add_task(struct threads_work *w, struct birth *b)
+{
+	const struct stop_thread *t = b->thread;
+	struct task *task = model_add_task(w->model, TASK_THREAD);
+
+	if (!task)
+		return ERR_NOMEM;
+	b->task = task;
+	task->tid = t->tid;
+	task->tid_ns = t->tid_ns;
+	task->name = b->info.name[0] ? model_string(w->model, b->info.name) : NULL;
+	task->state = STATE_RUNNING;
+	switch (t->state) {
+	case STOP_THREAD_ENDED:
+		task->state = STATE_ENDED;
+		return 0;
+	case STOP_THREAD_RUNS:
+		task->live_because = "it could not be stopped (an uninterruptible call)";
+		model_note(w->model, "%s could not be stopped in time and counts as live",
+			   b->info.name[0] ? b->info.name : "a thread");
+		w->model->seen = SEEN_PARTIAL;
+		return 0;
+	case STOP_THREAD_ASLEEP:
+		task->handled_signals = milder_handled_signals(w->in->target->caught_signals, 0);
+		return 0;
+	case STOP_THREAD_DENIED:
+		task->live_because = "the kernel does not let it be stopped";
+		model_note(w->model, "a kernel worker of the process could not be stopped");
+		w->model->seen = SEEN_PARTIAL;
+		return 0;
+	default:
+		break;
+	}
+	task->handled_signals =
+		milder_handled_signals(w->in->target->caught_signals, t->blocked_signals);
+	if (w->in->capture->cut_short)
+		task->live_because = "the stop was cut short";
+	else if (t->signal_pending)
+		task->live_because = "a signal is on its way to it";
+	return 0;
+}
+
+static int threads_add_tasks(struct threads_work *w)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < w->n && !rc; i++) {
+		rc = threads_add_task(w, &w->births[i]);
+		w->owners[i].tid_ns = w->births[i].thread->tid_ns;
+		w->owners[i].task = w->births[i].task;
+		w->owners[i].thread_pointer = arch_thread_pointer(&w->births[i].thread->regs);
+	}
+	model_number_tasks(w->model);
+	qsort(w->owners, w->n, sizeof(*w->owners), owner_compare);
+	return rc;
+}
+
+static bool threads_tids_known(const struct threads_work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (!w->births[i].thread->tid_ns)
+			return false;
+	return true;
+}
+
+/* A thread that went on during the stop may have made others that are not in the list. */
+static bool threads_all_stopped(const struct threads_work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->births[i].thread->state == STOP_THREAD_RUNS ||
+		    w->births[i].thread->state == STOP_THREAD_ASLEEP)
+			return false;
+	return true;
+}
+
+/* The library's word on where a descriptor holds its tid, tested on the process at hand. */
+static bool threads_layout_is_plausible(const struct threads_work *w)
+{
+	if (libc_kind(w->in->libc) != LIBC_GLIBC || !libc_tid_offset(w->in->libc))
+		return true;
+	for (size_t i = 0; i < w->n; i++)
+		if (waits_descriptor_fits(w->in, w->births[i].thread))
+			return true;
+	return false;
+}
+
+static int threads_read_one(struct threads_work *w, const struct waits_context *ctx,
+			    struct birth *b)
+{
+	struct unwind_frame frames[UNWIND_FRAMES_MAX];
+	uint64_t pcs[UNWIND_FRAMES_MAX];
+	bool complete;
+	size_t n;
+
+	if (b->thread->state != STOP_THREAD_STOPPED && b->thread->state != STOP_THREAD_ASLEEP)
+		return 0;
+	if (!arch_is_64bit(&b->thread->regs)) {
+		b->task->live_because = "it runs 32-bit code";
+		model_note(w->model, "threads that run 32-bit code are not judged");
+		return 0;
+	}
+	unwinder_walk(w->in->unwinder, &b->thread->regs, frames, UNWIND_FRAMES_MAX, &n, &complete);
+	for (size_t i = 0; i < n; i++)
+		pcs[i] = frames[i].exact || !frames[i].ip ? frames[i].ip : frames[i].ip - 1;
+	b->task->stack = stacks_intern(w->in->stacks, frames, n, complete);
+	if (!b->task->stack)
+		return ERR_NOMEM;
+	return waits_read(ctx, b->thread, pcs, n, b->task);
+}
+
+static int threads_read_waits(struct threads_work *w)
+{
+	struct waits_context ctx = {
+		.in = w->in,
+		.model = w->model,
+		.owners = w->owners,
+		.owner_count = w->n,
+		.tids_known = threads_tids_known(w) && threads_all_stopped(w),
+	};
+	int rc = 0;
+
+	if (!threads_tids_known(w))
+		model_note(w->model, "the process's own thread ids are not known: an owner that is "
+				     "not found is not taken for ended");
+	for (size_t i = 0; i < w->n && !rc; i++)
+		rc = threads_read_one(w, &ctx, &w->births[i]);
+	return rc;
+}
+
+int threads_read(const struct threads_input *in, struct model *m, struct err *e)
+{
+	struct threads_work w = { .in = in, .model = m };
+	int rc = threads_list_births(&w);
+
+	if (!rc)
+		rc = threads_add_tasks(&w);
+	if (!rc && !threads_layout_is_plausible(&w))
+		libc_distrust(in->libc);
+	if (!rc)
+		rc = threads_read_waits(&w);
+	if (!rc)
+		rc = milder_apply(in, m);
+	if (in->capture->cut_short) {
+		m->seen = SEEN_PARTIAL;
+		model_note(m, "the stop reached its bound (--max-pause): stacks were not copied, "
+			      "their threads are not judged");
+	}
+	free(w.births);
+	free(w.owners);
+	return rc ? err_set(e, rc, "cannot read the threads of process %d", (int)m->pid) : 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The walk up a stack. Each frame is left by the first way that knows how: .eh_frame, then
+ * .debug_frame, then the code itself, then what is usual.
+ *
+ * The walk ends in any case: at most UNWIND_FRAMES_MAX frames, and the stack pointer must rise
+ * except where a signal may have switched stacks.
+ */
+#include "stack/unwind.h"
+#include "stack/unwind_steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int unwinder_create(const struct modules *mods, unwind_read_fn *read, void *read_ctx,
+		    struct unwinder **out, struct err *e)
+{
+	struct unwinder *u = calloc(1, sizeof(*u));
+
+	if (u)
+		u->tables = calloc(modules_count(mods) + 1, sizeof(*u->tables));
+	if (!u || !u->tables) {
+		free(u);
+		return err_set(e, ERR_NOMEM, "cannot unwind stacks");
+	}
+	u->mods = mods;
+	u->read = read;
+	u->read_ctx = read_ctx;
+	*out = u;
+	return 0;
+}
+
+void unwinder_free(struct unwinder *u)
+{
+	if (!u)
+		return;
+	unwind_cfi_free(u->cfi);
+	unwind_dwfl_free(u->dwfl);
+	for (size_t i = 0; i < modules_count(u->mods); i++)
+		cfi_free(u->tables[i]);
+	free(u->tables);
+	free(u);
+}
+
+bool unwind_read(const struct unwinder *u, uint64_t address, void *buf, size_t bytes)
+{
+	return u->read(u->read_ctx, address, buf, bytes) == bytes ||
+	       modules_read(u->mods, address, buf, bytes) == bytes;
+}
+
+/* mov $15, %rax (or %eax); syscall: the call rt_sigreturn, the same in glibc and musl. */
+bool unwind_at_trampoline(const struct unwinder *u, uint64_t ip)
+{
+	static const unsigned char wide[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	static const unsigned char narrow[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	unsigned char code[sizeof(wide)];
+
+	if (modules_read(u->mods, ip, code, sizeof(code)) != sizeof(code) &&
+	    u->read(u->read_ctx, ip, code, sizeof(code)) != sizeof(code))
+		return false;
+	return !memcmp(code, wide, sizeof(wide)) || !memcmp(code, narrow, sizeof(narrow));
+}
+
+static void regs_from_arch(struct unwind_regs *r, const struct arch_regs *a)
+{
+	const struct user_regs_struct *raw = &a->raw;
+
+	*r = (struct unwind_regs){
+		.v = { raw->rax, raw->rdx, raw->rcx, raw->rbx, raw->rsi, raw->rdi, raw->rbp,
+		       raw->rsp, raw->r8, raw->r9, raw->r10, raw->r11, raw->r12, raw->r13, raw->r14,
+		       raw->r15, raw->rip },
+		.exact = true,
+	};
+}
+
+static enum unwind_step step(struct unwinder *u, struct unwind_regs *r)
+{
+	enum unwind_step s = unwind_step_cfi(u, r);
+
+	if (s == UNWIND_OK || s == UNWIND_END)
+		return s;
+	if (unwind_is_outermost(u, r->v[UNWIND_RIP]))
+		return UNWIND_END;
+	if (s == UNWIND_UNKNOWN)
+		s = unwind_step_dwfl(u, r);
+	if (s != UNWIND_OK)
+		s = unwind_step_follow(u, r);
+	if (s != UNWIND_OK)
+		s = unwind_step_guess(u, r);
+	return s;
+}
+
+void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwind_frame *frames,
+		   size_t max, size_t *n, bool *complete)
+{
+	struct unwind_regs r, before;
+	enum unwind_step s;
+	bool trampoline;
+
+	regs_from_arch(&r, regs);
+	*n = 0;
+	*complete = false;
+	if (max > UNWIND_FRAMES_MAX)
+		max = UNWIND_FRAMES_MAX;
+	while (*n < max) {
+		trampoline = unwind_at_trampoline(u, r.v[UNWIND_RIP]);
+		r.exact |= trampoline;
+		frames[(*n)++] = (struct unwind_frame){ r.v[UNWIND_RIP], r.v[UNWIND_RSP], r.exact };
+		before = r;
+		s = step(u, &r);
+		if (s == UNWIND_END || (s == UNWIND_OK && !r.v[UNWIND_RIP]))
+			*complete = true;
+		if (s != UNWIND_OK || !r.v[UNWIND_RIP])
+			return;
+		r.exact = trampoline;
+		if (!trampoline && r.v[UNWIND_RSP] <= before.v[UNWIND_RSP])
+			return;
+	}
+}

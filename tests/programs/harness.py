@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Looks at every program of this folder while it hangs or works, and compares.
+
+The first comment of a program (*.c, *.cpp, *.rs) says what must be found in it: lines `key: value`,
+then `What it is:` and free text.
+
+    expect: VERDICT OP CODE COUNT   the tasks with that verdict, operation and reason code, over all
+                                    findings; all such lines together are the whole of what is found
+    expect: none                    not one task is stuck, in any look
+    object: NAME...                 names of objects that stuck tasks wait for ("quoted" with a blank)
+    frame: TEXT                     part of a function's name in the stack of a stuck finding
+    first20: WORD...                each occurs in the first 20 lines of the text report
+    looks: N                        of a program with `expect: none`: how often to look in the long
+                                    tests (20 times otherwise)
+    args: WORD | WORD | ...         one run for each, with that argument; may be repeated
+    ends: quit                      at the end it is told to stop by a byte on its standard input,
+                                    and must print `ok` and exit with 0
+    ends: signal NAME               the same by a signal
+    settled: no                     it works on and never comes to rest: look at once
+    needs: root | musl-gcc | ...    skipped without it
+    variants: WORD...               how it is built and run; -O0 -O2 if the line is missing
+
+Variants: -O0, -O2; and, all with -O2: pidns (in a PID namespace of its own, looked at from
+outside), static, stripped, static-stripped, musl, musl-static.
+
+A program prints `ready` when it is set up, and before it `pid N` if N is to be looked at rather
+than the program itself. Exit status 77 before `ready` means that it cannot be tried here.
+
+By hand: tests/programs/harness.py NAME [-O2] [VARIANT] [ARG] [--strand PATH] [--looks N] [--text]
+"""
+import argparse
+import collections
+import contextlib
+import glob
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+
+from looking import (  # noqa: E402
+    CODES, OPS, VARIANTS, Running, build, find_tool, look, show_findings, text_report)
+from strandtest import Case, Context, Failure, Skip  # noqa: E402
+
+SUFFIXES = (".c", ".cpp", ".rs")
+KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
+        "variants"}
+LOOKS = 20  # of a twin, outside the long tests
+LOOKS_QUICK = 3
+SETTLE_S = 2  # until its threads sleep
+FOUND_S = 10  # until the verdicts are complete
+LOOKS_AFTER = 3  # of a stuck program, once the verdicts are complete
+
+
+class Program:
+    """A source file and what its first comment says of it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.name, self.suffix = os.path.splitext(os.path.basename(path))
+        self.expected = collections.Counter()
+        self.objects, self.frames, self.first20, self.needs = [], [], [], []
+        self.args, self.variants = [], []
+        self.looks, self.ends, self.settled = LOOKS, None, True
+        seen = set()
+        for key, value in self._lines():
+            if key not in KEYS:
+                raise Failure("%s: unknown key %s" % (path, key))
+            seen.add(key)
+            getattr(self, "_read_" + key)(value)
+        if "expect" not in seen:
+            raise Failure("%s does not say what to expect" % path)
+        self.args = self.args or [None]
+        self.variants = self.variants or ["-O0", "-O2"]
+
+    def _lines(self):
+        with open(self.path, encoding="utf-8") as file:
+            comment = file.read().split("*/")[0]
+        if "What it is:" not in comment:
+            raise Failure("%s does not say what it is" % self.path)
+        for line in comment.split("What it is:")[0].splitlines():
+            match = re.match(r"^ \* ([a-z0-9]+): +(.*\S)$", line)
+            if match:
+                yield match.groups()
+            elif line.strip("/* ") and "SPDX" not in line:
+                raise Failure("%s: not a key and a value: %s" % (self.path, line))
+
+    def _read_expect(self, value):
+        if value == "none":
+            return
+        verdict, op, code, count = value.split()
+        if verdict != "stuck" or op not in OPS or code not in CODES:
+            raise Failure("%s: expect: %s" % (self.path, value))
+        self.expected[verdict, op, code] += int(count)
+
+    def _read_object(self, value):
+        self.objects += shlex.split(value)
+
+    def _read_frame(self, value):
+        self.frames.append(value)
+
+    def _read_first20(self, value):
+        self.first20 += value.split()
+
+    def _read_looks(self, value):
+        self.looks = int(value)
+
+    def _read_args(self, value):
+        self.args += [word.strip() for word in value.split("|")]
+
+    def _read_ends(self, value):
+        word, *rest = value.split()
+        if word == "quit" and not rest:
+            self.ends = "quit"
+        elif word == "signal" and len(rest) == 1:
+            self.ends = getattr(signal, "SIG" + rest[0])
+        else:
+            raise Failure("%s: ends: %s" % (self.path, value))
+
+    def _read_settled(self, value):
+        if value != "no":
+            raise Failure("%s: settled: %s" % (self.path, value))
+        self.settled = False
+
+    def _read_needs(self, value):
+        self.needs += value.split()
+
+    def _read_variants(self, value):
+        self.variants += value.split()
+        unknown = set(self.variants) - set(VARIANTS)
+        if unknown:
+            raise Failure("%s: no such variant: %s" % (self.path, " ".join(unknown)))
+
+
+def check_needs(program, variant):
+    for need in program.needs:
+        if need == "root":
+            if os.geteuid() != 0:
+                raise Skip("needs root")
+        else:
+            find_tool(need)
+    if variant == "pidns":
+        find_tool("unshare")
+
+
+def found_in(report):
+    found = collections.Counter()
+    for finding in report["findings"]:
+        found[finding["verdict"], finding["wait"]["op"], finding["reason"]["code"]] += (
+            finding["count"])
+    return found
+
+
+def show(counter):
+    return "".join("    %s: %d\n" % (" ".join(map(str, key)), counter[key])
+                   for key in sorted(counter)) or "    nothing\n"
+
+
+def stuck_names(report):
+    """Names of the objects that stuck tasks wait for."""
+    waits = [finding["wait"] for finding in report["findings"] if finding["verdict"] == "stuck"]
+    waits += [task["wait"] for task in report["tasks"]
+              if task["verdict"] == "stuck" and task["wait"]]
+    return {thing["name"] for wait in waits for thing in wait["objects"] + [wait["object"]]
+            if thing}
+
+
+def stuck_functions(report):
+    stacks = [finding["stack"] for finding in report["findings"] if finding["verdict"] == "stuck"]
+    return [frame["function"] or "" for stack in stacks for frame in stack]
+
+
+class Look(Case):
+    """One program in one variant with one argument."""
+
+    def __init__(self, ctx, program, variant, arg, looks):
+        name = "programs/%s/%s" % (program.name, variant)
+        super().__init__(name + ("/" + arg if arg else ""), timeout=120 + looks)
+        self.ctx, self.program, self.variant, self.arg = ctx, program, variant, arg
+        self.looks = looks
+
+    def run(self):
+        check_needs(self.program, self.variant)
+        binary = build(self.ctx, self.program.path, self.variant)
+        running = Running(self.ctx, [binary] + ([self.arg] if self.arg else []),
+                          self.variant == "pidns")
+        if self.program.settled:
+            running.settle(SETTLE_S)
+        try:
+            if self.program.expected:
+                self._look_stuck(running.pid)
+            else:
+                self._look_live(running.pid)
+            running.check_unharmed()
+        except Failure as failure:
+            raise Failure("%s\nprocess %d\n%s" % (failure, running.pid, self._text(running.pid)))
+        if self.program.ends:
+            running.end(self.program.ends)
+
+    def _text(self, pid):
+        with contextlib.suppress(Failure):
+            return text_report(self.ctx, pid)
+        return ""
+
+    def _look_stuck(self, pid):
+        """Look until all that is expected is found; then it must stay so."""
+        deadline = time.monotonic() + FOUND_S
+        expected = self.program.expected
+        while True:
+            report = look(self.ctx, pid)
+            if found_in(report) == expected:
+                break
+            if time.monotonic() > deadline:
+                raise Failure("expected:\n%sfound:\n%s" % (show(expected), show(found_in(report))))
+            time.sleep(0.2)
+        self._check_names(report)
+        for _ in range(1 if self.ctx.quick else LOOKS_AFTER):
+            report = look(self.ctx, pid)
+            if found_in(report) != expected:
+                raise Failure("what was complete is no longer:\n%s" % show(found_in(report)))
+
+    def _check_names(self, report):
+        if "stripped" in self.variant:
+            return
+        missing = [name for name in self.program.objects if name not in stuck_names(report)]
+        if missing:
+            raise Failure("no object named %s, but %s" % (missing, stuck_names(report)))
+        functions = stuck_functions(report)
+        missing = [text for text in self.program.frames
+                   if not any(text in function for function in functions)]
+        if missing:
+            raise Failure("no function like %s, but %s" % (missing, functions))
+
+    def _look_live(self, pid):
+        for number in range(self.looks):
+            report = look(self.ctx, pid)
+            if report["summary"]["stuck"]:
+                raise Failure("look %d of %d found\n%s%s" % (
+                    number + 1, self.looks, show(found_in(report)),
+                    show_findings(report)))
+        if self.program.first20 and not self.ctx.quick:
+            head = "\n".join(text_report(self.ctx, pid).splitlines()[:20])
+            missing = [word for word in self.program.first20 if word not in head]
+            if missing:
+                raise Failure("not in the first 20 lines: %s" % " ".join(missing))
+
+
+def programs(folder=HERE):
+    for path in sorted(glob.glob(os.path.join(folder, "*"))):
+        if path.endswith(SUFFIXES):
+            yield path
+
+
+def failing(name, text):
+    def fail():
+        raise Failure(text)
+    return Case("programs/" + name, fail)
+
+
+def looks_at(ctx, program, long):
+    if ctx.quick:
+        return LOOKS_QUICK
+    return program.looks if long else min(program.looks, LOOKS)
+
+
+def cases(ctx, long):
+    for path in programs(ctx.path("tests", "programs")):
+        try:
+            program = Program(path)
+        except Failure as failure:
+            yield failing(os.path.basename(path), str(failure))
+            continue
+        for variant in program.variants:
+            for arg in program.args:
+                yield Look(ctx, program, variant, arg, looks_at(ctx, program, long))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Look at one program by hand.")
+    parser.add_argument("name", help="a program of this folder, without the suffix")
+    parser.add_argument("words", nargs="*", help="variants and arguments (default: all)")
+    parser.add_argument("-O", dest="level", help="only this level of optimisation")
+    parser.add_argument("--strand", default=None, help="the strand to look with")
+    parser.add_argument("--build", default="build", help="the build tree (default: build)")
+    parser.add_argument("--looks", type=int, help="how often to look at a live program")
+    parser.add_argument("--text", action="store_true", help="show the text report as well")
+    return parser.parse_args()
+
+
+def chosen(ctx, args):
+    words = args.words + (["-O" + args.level] if args.level else [])
+    for case in cases(ctx, False):
+        if getattr(case, "program", None) is None or case.program.name != args.name:
+            continue
+        for_variant = [word for word in words if word in VARIANTS]
+        for_arg = [word for word in words if word not in VARIANTS]
+        if (not for_variant or case.variant in for_variant) and (
+                not for_arg or case.arg in for_arg):
+            yield case
+
+
+def main():
+    args = arguments()
+    build_tree = os.path.dirname(args.strand) if args.strand else args.build
+    ctx = Context(build_tree, os.path.dirname(os.path.dirname(HERE)))
+    ctx.open()
+    ctx.strand = os.path.abspath(args.strand) if args.strand else ctx.strand
+    failed, found = 0, 0
+    for case in chosen(ctx, args):
+        found += 1
+        case.looks = args.looks or case.looks
+        begin = time.monotonic()
+        try:
+            if args.text:
+                show_text(ctx, case)
+            case.run()
+            print("ok    %s (%.1f s)" % (case.name, time.monotonic() - begin))
+        except Skip as skip:
+            print("skip  %s: %s" % (case.name, skip))
+        except Failure as failure:
+            failed += 1
+            print("FAIL  %s\n%s" % (case.name, failure))
+    shutil.rmtree(ctx.tmp, ignore_errors=True)
+    return 1 if failed or not found else 0
+
+
+def show_text(ctx, case):
+    binary = build(ctx, case.program.path, case.variant)
+    running = Running(ctx, [binary] + ([case.arg] if case.arg else []), case.variant == "pidns")
+    running.settle(SETTLE_S)
+    print(text_report(ctx, running.pid))
+    running.child.kill()
+    running.child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
