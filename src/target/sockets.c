@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "err.h"
+#include "target/unix_peer.h"
 
 #define SOCKETS_MAX_ROWS       ((size_t)1 << 18) /* of all tables together */
 #define SOCKETS_MAX_NS	       400000000	 /* for reading all tables together */
@@ -88,6 +90,8 @@ struct sockets {
 	struct socket_rows rows[SOCKET_TABLES];
 	size_t row_count;
 	int64_t spent_ns;
+	int peer_fd; /* to ask for the other end of unix sockets; -1 if that cannot be had */
+	bool peer_fd_is_tried;
 };
 
 int sockets_create(const char *base, struct sockets **out)
@@ -98,6 +102,7 @@ int sockets_create(const char *base, struct sockets **out)
 	if (!s)
 		return ERR_NOMEM;
 	snprintf(s->base, sizeof(s->base), "%s", base);
+	s->peer_fd = -1;
 	return 0;
 }
 
@@ -115,6 +120,8 @@ void sockets_free(struct sockets *s)
 				free(rows->v[i].path);
 		free(rows->v);
 	}
+	if (s->peer_fd >= 0)
+		close(s->peer_fd);
 	free(s);
 }
 
@@ -374,16 +381,43 @@ static void sockets_name_netlink(unsigned protocol, struct socket_name *out)
 		snprintf(out->local, sizeof(out->local), "protocol %u", protocol);
 }
 
-static void sockets_name_row(const struct socket_table *t, const struct socket_row *row,
+/* A client's socket has no path of its own, but the one that it is connected to has. Where both
+ * have none, as in a pair, the numbers tell at least which two belong together. */
+static void sockets_name_unix(struct sockets *s, size_t table, const struct socket_row *row,
+			      struct socket_name *out)
+{
+	const struct socket_row *peer_row;
+	uint64_t peer;
+
+	if (row->path) {
+		snprintf(out->local, sizeof(out->local), "%s", row->path);
+		return;
+	}
+	if (!s->peer_fd_is_tried)
+		s->peer_fd = unix_peer_open(s->base);
+	s->peer_fd_is_tried = true;
+	peer = s->peer_fd >= 0 ? unix_peer_find(s->peer_fd, row->inode) : 0;
+	peer_row = peer ? sockets_find_row(s, table, peer) : NULL;
+	if (peer_row && peer_row->path) {
+		snprintf(out->remote, sizeof(out->remote), "%s", peer_row->path);
+	} else if (peer) {
+		snprintf(out->local, sizeof(out->local), "socket:[%" PRIu64 "]", row->inode);
+		snprintf(out->remote, sizeof(out->remote), "socket:[%" PRIu64 "]", peer);
+	}
+}
+
+static void sockets_name_row(struct sockets *s, size_t table, const struct socket_row *row,
 			     struct socket_name *out)
 {
+	const struct socket_table *t = &socket_tables[table];
+
 	snprintf(out->family, sizeof(out->family), "%s", t->family);
 	switch (t->layout) {
 	case LAYOUT_INET:
 		sockets_name_inet(t, &row->inet, out);
 		break;
 	case LAYOUT_UNIX:
-		snprintf(out->local, sizeof(out->local), "%s", row->path ? row->path : "");
+		sockets_name_unix(s, table, row, out);
 		break;
 	case LAYOUT_NETLINK:
 		sockets_name_netlink(row->protocol, out);
@@ -418,7 +452,7 @@ void sockets_find(struct sockets *s, const char *protocol, uint64_t inode, struc
 			snprintf(out->family, sizeof(out->family), "%s", t->family);
 		row = sockets_find_row(s, table, inode);
 		if (row)
-			sockets_name_row(t, row, out);
+			sockets_name_row(s, table, row, out);
 		if (row || *protocol)
 			return;
 	}

@@ -14,6 +14,7 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@
 #include <cmocka.h>
 
 #include "child.h"
-#include "target/procfs.h"
+#include "target/unix_peer.h"
 
 union address {
 	struct sockaddr any;
@@ -225,6 +226,25 @@ static void test_netlink(void **state)
 	close(arg.fd);
 }
 
+/* arg.fd is connected to `peer`; a kernel without sock_diag does not tell. */
+static void wait_check_unix_peer(const struct io_wait *w, const char *call, const char *peer)
+{
+	char to[128];
+	int fd = unix_peer_open("/proc/self");
+	struct stat st;
+
+	snprintf(to, sizeof(to), "%s", peer);
+	assert_int_equal(fstat(arg.fd, &st), 0);
+	if (fd < 0 || !unix_peer_find(fd, st.st_ino))
+		wait_check(w, OP_IO, OBJECT_OTHER, "%s(%d) unix %s", call, arg.fd, link_of(arg.fd));
+	else if (to[0] == '/')
+		wait_check(w, OP_IO, OBJECT_OTHER, "%s(%d) unix -> %s", call, arg.fd, to);
+	else
+		wait_check(w, OP_IO, OBJECT_OTHER, "%s(%d) unix %s -> %s", call, arg.fd,
+			   link_of(arg.fd), to);
+	close(fd);
+}
+
 static void set_unix_address(const char *path, bool abstract)
 {
 	struct sockaddr_un *un = &arg.address.un;
@@ -242,6 +262,7 @@ static void test_unix(void **state)
 	struct timeval timeout = { 900, 0 };
 	char path[64];
 	struct io_wait w;
+	int accepted;
 	int pair[2];
 
 	(void)state;
@@ -261,6 +282,11 @@ static void test_unix(void **state)
 	arg.fd = accept(listener, NULL, NULL);
 	child_describe(block_in_recv, SYS_recvfrom, &w);
 	wait_check(&w, OP_IO, OBJECT_OTHER, "recv(%d) unix %s", arg.fd, path);
+	accepted = arg.fd;
+	arg.fd = arg.other_fd;
+	child_describe(block_in_recv, SYS_recvfrom, &w);
+	wait_check_unix_peer(&w, "recv", path);
+	arg.fd = accepted;
 	close(arg.fd);
 	close(arg.other_fd);
 	close(listener);
@@ -268,12 +294,12 @@ static void test_unix(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
 	arg.fd = pair[0];
 	child_describe(block_in_recv, SYS_recvfrom, &w);
-	wait_check(&w, OP_IO, OBJECT_OTHER, "recv(%d) unix %s", pair[0], link_of(pair[0]));
+	wait_check_unix_peer(&w, "recv", link_of(pair[1]));
 	wait_check_no_deadline(&w);
 	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)),
 			 0);
 	child_describe(block_in_send, SYS_sendto, &w);
-	wait_check(&w, OP_IO, OBJECT_OTHER, "send(%d) unix %s", pair[0], link_of(pair[0]));
+	wait_check_unix_peer(&w, "send", link_of(pair[1]));
 	wait_check_deadline(&w, 0, 0);
 	close(pair[0]);
 	close(pair[1]);
