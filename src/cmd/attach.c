@@ -60,7 +60,8 @@ int cmd_attach(char **args)
 	pid_t pid = 0;
 	int status, err;
 
-	err = options_read(&o, COMMAND_ATTACH, getenv("STRAND_OPTIONS"), args, &e);
+	err = options_read(&o, COMMAND_ATTACH, getenv("STRAND_OPTIONS"), (const char *const *)args,
+			   &e);
 	if (!err && o.help) {
 		status = cmd_help(COMMAND_ATTACH);
 		goto out;

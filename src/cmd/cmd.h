@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the subcommands share. Commands print, and return the exit status of the program; they
- * do not exit by themselves.
+ * do not exit by themselves. Everything here runs when the process that was looked at runs again,
+ * or before it was stopped: never in between.
  */
 #ifndef STRAND_CMD_CMD_H
 #define STRAND_CMD_CMD_H

@@ -121,7 +121,7 @@ struct reading {
 	const char *where; /* the command's name, or STRAND_OPTIONS */
 	bool environment;
 	bool format_seen; /* the first --format of a line replaces those of the line before */
-	char **args;
+	const char *const *args;
 	struct err *e;
 };
 
@@ -351,14 +351,14 @@ static int options_read_environment(struct options *o, enum command c, const cha
 
 	if (err < 0)
 		return err;
-	r.args = words;
+	r.args = (const char *const *)words;
 	err = reading_all(&r);
 	free(words);
 	return err;
 }
 
-int options_read(struct options *o, enum command c, const char *environment, char **args,
-		 struct err *e)
+int options_read(struct options *o, enum command c, const char *environment,
+		 const char *const *args, struct err *e)
 {
 	struct reading r = { .o = o, .command = c, .where = command_name(c), .args = args, .e = e };
 	size_t n = 0;

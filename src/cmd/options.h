@@ -76,8 +76,8 @@ struct options {
 /* Read `environment` (the value of STRAND_OPTIONS or NULL), then the NULL-terminated `args`
  * (without the names of program and command). Values point into both. options_free() in any
  * case. */
-int options_read(struct options *o, enum command c, const char *environment, char **args,
-		 struct err *e);
+int options_read(struct options *o, enum command c, const char *environment,
+		 const char *const *args, struct err *e);
 void options_free(struct options *o);
 
 /* The option lines of a command's help: at most 100 columns, malloc'd, the caller's; NULL if out

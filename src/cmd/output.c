@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reports to where the options want them, and the gate. A report that did not arrive whole is
- * an error: a full disk must not look like a clean bill.
+ * an error: a full disk must not look like a clean bill. A broken pipe at standard output ends
+ * strand by SIGPIPE, as it does other tools, after all files are written.
  */
 #include <errno.h>
 #include <stdio.h>

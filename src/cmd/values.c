@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strict readers: no white space, no sign, no rest behind the value, no overflow.
+ * Strict readers: no white space, no sign, no rest behind the value, no overflow. Digits are
+ * counted rather than converted in floating point, so that 1.5s is 1500000000 ns in any locale and
+ * not a little less.
  */
 #include "cmd/values.h"
 

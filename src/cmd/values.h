@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Values of options. Each function returns 0, or ERR_USAGE for a value that is wrong; where it
- * takes `why`, that says what is wrong then (a string that lives for ever).
+ * takes `why`, that says what is wrong then (a string that lives for ever). Outputs are written
+ * only on success, but for --fail-on, which starts anew each time it is given.
  */
 #ifndef STRAND_CMD_VALUES_H
 #define STRAND_CMD_VALUES_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Open addressing with linear probing, at most half full; nothing is ever removed. FNV's low
- * bits are weak for short keys, so the slot is taken from a mixed hash.
+ * bits are weak for short keys, so the slot is taken from a mixed hash. Values with equal hashes
+ * stand side by side and are told apart by the caller's function.
  */
 #include "model/hash.h"
 

@@ -134,9 +134,7 @@ struct task {
 /* Something other than a task that may act: a signal handler, a process that shares the memory.
  * It counts as live and reaches every shared object. */
 struct pseudo_task {
-	const char *what;  /* "the handler of SIGUSR1", "process 4712, which shares the memory" */
-	bool interrupts;   /* its coming makes interruptible waits of `task` return */
-	struct task *task; /* the thread it runs in, NULL: none of ours */
+	const char *what; /* "the handler of SIGUSR1", "process 4712, which shares the memory" */
 	struct pseudo_task *next;
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names of kinds, operations, states and verdicts, as reports spell them. Values outside an
- * enumeration give "?": a name never crashes a report.
+ * enumeration give "?": a name never crashes a report. What has a table (kinds.def, ops.def,
+ * reasons.def) is expanded from it; the short rest stands here in the order of model.h.
  */
 #include "model/model.h"
 

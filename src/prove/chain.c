@@ -152,11 +152,24 @@ static void chain_add_times(struct words *w, const struct wait *wait)
 	}
 }
 
+static const char *chain_unknown_words(enum wait_op op)
+{
+	switch (op) {
+	case OP_SLEEP:
+		return "a timed call";
+	case OP_IO:
+	case OP_OTHER:
+		return "an unknown call";
+	default:
+		return "an unknown object";
+	}
+}
+
 static void chain_add_action(struct words *w, const struct task *t)
 {
 	const struct wait *wait = t->wait;
 
-	if (!wait) {
+	if (!wait || wait->op == OP_NONE) {
 		words_add(w, t->state == STATE_ENDED ? "has ended" : "runs");
 		return;
 	}
@@ -166,8 +179,15 @@ static void chain_add_action(struct words *w, const struct task *t)
 	else if (wait->object)
 		chain_add_object(w, t, wait->object);
 	else
-		words_add(w, wait->op == OP_SLEEP ? " a timed call" : " an unknown call");
+		words_add(w, " %s", chain_unknown_words(wait->op));
 	chain_add_times(w, wait);
+}
+
+static void chain_add_doing(struct words *w, const struct task *t)
+{
+	chain_add_action(w, t);
+	if (t->live_because)
+		words_add(w, " (%s)", t->live_because);
 }
 
 void chain_describe_action(const struct task *t, char *buf, size_t size)
@@ -175,17 +195,16 @@ void chain_describe_action(const struct task *t, char *buf, size_t size)
 	struct words w;
 
 	words_begin(&w, buf, size);
-	chain_add_action(&w, t);
-	if (t->live_because)
-		words_add(&w, " (%s)", t->live_because);
+	chain_add_doing(&w, t);
 }
 
 void chain_describe_wait(const struct task *t, char *buf, size_t size)
 {
-	char action[512];
+	struct words w;
 
-	chain_describe_action(t, action, sizeof(action));
-	snprintf(buf, size, "%s %s", t->id, action);
+	words_begin(&w, buf, size);
+	words_add(&w, "%s ", t->id);
+	chain_add_doing(&w, t);
 }
 
 size_t chain_collect(const struct task *t, const struct task **out, size_t max)
@@ -205,8 +224,8 @@ bool chain_is_self_live(const struct task *t)
 {
 	const struct wait *w = t->wait;
 
-	return !w || t->live_because || w->has_deadline || w->op == OP_IO || w->op == OP_SLEEP ||
-	       w->op == OP_OTHER;
+	return !w || !w->object || t->live_because || w->has_deadline || w->op == OP_IO ||
+	       w->op == OP_SLEEP || w->op == OP_OTHER || w->op == OP_NONE;
 }
 
 /* Where a walk goes on: along live tasks, or along any. */
@@ -273,19 +292,19 @@ static const char *chain_waking_word(enum object_kind kind)
 	}
 }
 
-/* "T1 (poll(3))", "T4 (runs)": of a call only what stands before its descriptor's name. */
+/* "T1 (poll(3))", "T4 (runs)", "T5 (nanosleep)": the call and its descriptor only. */
 static void chain_add_live(struct words *w, const struct task *t)
 {
-	const char *text = t->wait ? t->wait->text : NULL;
-	size_t call = text ? strcspn(text, ")") : 0;
+	const struct wait *wait = t->wait;
+	size_t call = 0;
 
+	if (wait && wait->text)
+		call = strcspn(wait->text, wait->op == OP_SLEEP ? "( " : ")");
 	words_add(w, "%s (", t->id);
-	if (text && call < NAME_COLUMNS_MAX)
-		words_add(w, "%.*s", (int)(text[call] ? call + 1 : call), text);
-	else if (!t->wait)
-		words_add(w, "runs");
+	if (call && call < NAME_COLUMNS_MAX)
+		words_add(w, "%.*s%s", (int)call, wait->text, wait->text[call] == ')' ? ")" : "");
 	else
-		words_add(w, "%s", wait_op_name(t->wait->op));
+		words_add(w, "%s", wait ? wait_op_name(wait->op) : "runs");
 	words_add(w, ")");
 }
 
@@ -334,15 +353,24 @@ static bool chain_describe_stuck(const struct task *t, struct words *w)
 	}
 }
 
-static const struct pseudo_task *chain_find_interrupter(const struct model *m, const struct task *t)
+static bool chain_is_cancellable(const struct model *m, const struct wait *w)
 {
-	const struct pseudo_task *p;
+	return m->cancels_async || (m->cancels && w->cancellation_point);
+}
 
-	if (!t->wait || !t->wait->interruptible)
-		return NULL;
-	for (p = m->pseudo_tasks; p; p = p->next)
-		if (p->interrupts && p->task == t)
-			return p;
+/* Why a wait for somebody who is not live is live nevertheless; NULL: it is a shared object's. */
+static const char *chain_find_excuse(const struct model *m, const struct task *t)
+{
+	const struct object *o = t->wait->object;
+
+	if (o->live_because)
+		return o->live_because;
+	if (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)
+		return "that task may go on";
+	if (t->wait->interruptible && t->handled_signals)
+		return "a signal handler may interrupt it";
+	if (o->owner_state != OWNER_NONE && chain_is_cancellable(m, t->wait))
+		return "a live task may cancel it";
 	return NULL;
 }
 
@@ -350,26 +378,16 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 				     struct chain_wakers *wakers, struct words *w)
 {
 	const struct object *o = end->wait->object;
-	const struct pseudo_task *p = chain_find_interrupter(m, end);
+	const char *excuse = chain_find_excuse(m, end);
 
-	if (o && o->live_because) {
-		words_add(w, "not stuck: %s", o->live_because);
+	if (excuse)
+		words_add(w, "not stuck: %s", excuse);
+	if (excuse || o->owner_state != OWNER_NONE)
+		return false;
+	if (m->shared_withheld) {
+		words_add(w, "not proved: %s", m->shared_withheld);
 		return false;
 	}
-	if (o && (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)) {
-		words_add(w, "not stuck: that task may go on");
-		return false;
-	}
-	if (p) {
-		words_add(w, "not stuck: %s may interrupt it", p->what);
-		return false;
-	}
-	if (m->cancels && end->wait->cancellation_point && end->chain_next) {
-		words_add(w, "not stuck: a live task may cancel it");
-		return false;
-	}
-	if (!o || o->owner_state != OWNER_NONE)
-		return false;
 	if (wakers->model != m)
 		chain_find_wakers(m, wakers);
 	if (wakers->words[0])

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sentences are cut at bytes, names at characters: a byte of 10xxxxxx never begins one. What is
- * no UTF-8 is left to the reports, which replace it.
+ * no UTF-8 is left to the reports, which replace it; a sentence that was cut within a character is
+ * mended there, too.
  */
 #include "prove/words.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A sentence under construction in a caller's buffer: always terminated, cut at its end if it
- * gets too long. Long names are cut in their middle, where they differ least.
+ * gets too long. Long names are cut in their middle, where they differ least. Nothing is allocated
+ * and nothing can fail.
  */
 #ifndef STRAND_PROVE_WORDS_H
 #define STRAND_PROVE_WORDS_H

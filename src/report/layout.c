@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cutting and breaking by columns, ids as ranges. Widths are those of utf8_columns(), so that
- * wide and combining characters in names do not push a line over its end.
+ * wide and combining characters in names do not push a line over its end. A character is never
+ * cut in two.
  */
 #include "report/layout.h"
 

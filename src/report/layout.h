@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Layout of text as pure functions: what fits into so many columns, and how. They take clean
- * UTF-8 (utf8.h) and write into the caller's buffer, always terminated.
+ * UTF-8 (utf8.h) and write into the caller's buffer, always terminated. No terminal is asked: a
+ * report is LAYOUT_COLUMNS wide wherever it is read.
  */
 #ifndef STRAND_REPORT_LAYOUT_H
 #define STRAND_REPORT_LAYOUT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The list of report formats, made from formats.def. A new format is one row there and one file
- * with its writer.
+ * with its writer; the command line, its help and its complaints about unknown formats follow the
+ * table.
  */
 #include "report/report.h"
 

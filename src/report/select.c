@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * When lists are cut, what a person needs most must stay: whoever is judged, then whoever others
- * wait for. Each turn takes the tasks of one rank, in the model's order.
+ * wait for. Each turn takes the tasks of one rank, in the model's order, so that the choice is the
+ * same for every format and every run.
  */
 #include "report/select.h"
 

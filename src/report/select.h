@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which tasks a report lists: all or those of findings, at most --max-tasks of them. All formats
- * ask here, so that they agree.
+ * ask here, so that they agree. Counts of verdicts are never cut: a gate must not depend on how
+ * much is listed.
  */
 #ifndef STRAND_REPORT_SELECT_H
 #define STRAND_REPORT_SELECT_H

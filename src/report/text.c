@@ -10,22 +10,35 @@
 #include "report/text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "report/formats.h"
+#include "report/layout.h"
 #include "report/select.h"
+#include "report/utf8.h"
 
+/* One line: the path of the program gives way if there is too little room. */
 static void text_put_header(struct text *t)
 {
 	const struct model *m = t->m;
-	size_t stuck = selection_count_verdict(m, VERDICT_STUCK);
-	char found[40] = "none proved stuck", pause[40];
+	size_t stuck = selection_count_verdict(m, VERDICT_STUCK), used;
+	char found[40] = "none proved stuck", pause[40], begin[40], end[160], exe[512];
+	char *clean = utf8_printable(m->exe ? m->exe : "unknown program");
 
+	if (!clean) {
+		t->out.failed = true;
+		return;
+	}
 	if (stuck)
 		snprintf(found, sizeof(found), "%zu stuck", stuck);
 	chain_format_duration(m->pause_ns, pause, sizeof(pause));
-	text_put(&t->out, STYLE_BOLD, 0, "process %d, %s: %zu task%s, %s (stopped for %s)",
-		 (int)m->pid, m->exe ? m->exe : "unknown program", m->task_count,
+	snprintf(begin, sizeof(begin), "process %d, ", (int)m->pid);
+	snprintf(end, sizeof(end), ": %zu task%s, %s (stopped for %s)", m->task_count,
 		 m->task_count == 1 ? "" : "s", found, pause);
+	used = strlen(begin) + strlen(end);
+	layout_cut_path(clean, LAYOUT_COLUMNS - used, exe, sizeof(exe));
+	text_put(&t->out, STYLE_BOLD, 0, "%s%s%s", begin, exe, end);
+	free(clean);
 	if (m->seen != SEEN_FULL)
 		text_put(&t->out, STYLE_ALARM, 0, "%s could be seen: the notes at the end say why",
 			 m->seen == SEEN_PARTIAL ? "Not all of it" : "Nothing of it");

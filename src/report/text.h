@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sections of the text report, one file each: text_findings.c (verdicts), text_suspects.c (what
- * waits hang on), text_tasks.c (all tasks by stack), and the pieces they share (text_pieces.c).
+ * The sections of the text report, one file each: text_findings.c (verdicts), text_suspects.c
+ * (what waits hang on), text_tasks.c (all tasks by stack), and the pieces they share
+ * (text_pieces.c). Internal to the text writer.
  */
 #ifndef STRAND_REPORT_TEXT_H
 #define STRAND_REPORT_TEXT_H

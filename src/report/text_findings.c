@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The verdicts. Findings of one cycle make one block: the chain once, then each place where a task
- * of the cycle is stuck. A chain that runs into one shown above stops there.
+ * of the cycle is stuck. A chain that runs into one shown above stops there, so that a hundred
+ * tasks behind one deadlock do not repeat it a hundred times.
  */
 #include <stdlib.h>
 
@@ -101,15 +102,16 @@ static void finding_put_creator(struct text *t, const struct task *task)
 		 task->parent && place[0] ? " in " : "", place);
 }
 
-static void finding_put_stack(struct text *t, const struct finding *f)
+/* Whose stack it is need only be said if the block has several. */
+static void finding_put_stack(struct text *t, const struct finding *f, bool alone)
 {
 	const struct task *task = f->longest;
 	char tasks[160];
 
 	text_format_tasks(t->m, &task, 1, HEAD_IDS_COLUMNS, tasks, sizeof(tasks));
-	if (f->count > 1)
+	if (!alone && f->count > 1)
 		text_put(&t->out, STYLE_PLAIN, 2, "%s, and %zu more like it:", tasks, f->count - 1);
-	else
+	else if (!alone)
 		text_put(&t->out, STYLE_PLAIN, 2, "%s:", tasks);
 	text_put_frames(t, task->stack, true, FRAMES_SHOWN, 4);
 	finding_put_creator(t, task);
@@ -154,7 +156,7 @@ static int findings_put_block(struct text *t, struct finding *const *findings, s
 	if (findings[0]->verdict != VERDICT_UNJOINED)
 		err = finding_put_chain(t, findings[0], shown);
 	for (i = 0; i < n; i++)
-		finding_put_stack(t, findings[i]);
+		finding_put_stack(t, findings[i], n == 1);
 	free(tasks);
 	return err;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the text report shows together: tasks with equal stacks, and within them tasks that wait
- * for the same; and waits that hang on the same end. Pure functions of a judged model.
+ * for the same; and waits that hang on the same end. Pure functions of a judged model; the lists
+ * they make belong to the caller, the tasks in them to the model.
  */
 #ifndef STRAND_REPORT_TEXT_GROUPS_H
 #define STRAND_REPORT_TEXT_GROUPS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The only place that knows terminals: a style is switched on and off around a piece of one line,
- * never across lines, so that cutting a report with head or grep leaves no colour behind.
+ * never across lines, so that cutting a report with head or grep leaves no colour behind. Bytes
+ * from outside are made printable before anything else is done with them.
  */
 #include "report/text_out.h"
 

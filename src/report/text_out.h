@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines of a text report on their way to a file: indented, never wider than LAYOUT_COLUMNS,
- * coloured if wanted. All text that comes from outside passes through here and is made printable.
+ * coloured if wanted. All text that comes from outside passes through here and is made printable:
+ * a thread's name cannot move the cursor or set the window's title.
  */
 #ifndef STRAND_REPORT_TEXT_OUT_H
 #define STRAND_REPORT_TEXT_OUT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pieces of lines that several sections of the text report need: tasks with their names, places
- * in the code, stacks in columns.
+ * in the code, stacks in columns. In a sentence a place is a function and a file without its
+ * folders; in a stack the path of the user's own code is whole, for editors to open.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,7 +154,7 @@ static void text_put_frame(struct text *t, const struct frame *f, size_t number,
 
 	layout_cut_middle(f->function ? f->function : "?", function_columns, function,
 			  sizeof(function));
-	text_format_location(f, true, whole, sizeof(whole));
+	text_format_location(f, !f->system, whole, sizeof(whole));
 	layout_cut_path(whole, LAYOUT_COLUMNS - used, place, sizeof(place));
 	text_put(&t->out, f->system ? STYLE_DIM : STYLE_PLAIN, indent, "#%-*zu %s%*s  %s%s",
 		 number_columns, number, function, (int)(function_columns - utf8_columns(function)),

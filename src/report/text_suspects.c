@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the waits that are not proved stuck hang on, the most likely culprit first: two or three
- * lines each, and only the first few, because this must be read at a glance.
+ * lines each, and only the first few, because this must be read at a glance. It stands above the
+ * list of all tasks, which may be long.
  */
 #include <string.h>
 

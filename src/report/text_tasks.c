@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All tasks, those with equal stacks together: who they are, what they wait for down to the end
- * of the chain, the stack once. Ten thousand tasks with three stacks are three paragraphs.
+ * of the chain, the stack once. Ten thousand tasks with three stacks are three paragraphs. Where
+ * they wait for different objects, the few most frequent are shown.
  */
 #include <string.h>
 

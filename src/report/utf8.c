@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pure functions, no locale: a report is the same bytes wherever it is written. The table of
- * widths is coarse (whole blocks), which is enough to keep lines within their columns.
+ * widths is coarse (whole blocks), which is enough to keep lines within their columns; the table
+ * of what is not printed leans to caution.
  */
 #include "report/utf8.h"
 

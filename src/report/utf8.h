@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Other people's bytes (names of threads, symbols, paths) as clean UTF-8 for reports.
+ * Other people's bytes (names of threads, symbols, paths) as clean UTF-8 for reports, and how wide
+ * they are. No byte sequence is too strange: what is wrong is replaced, never passed on and never
+ * an error.
  */
 #ifndef STRAND_REPORT_UTF8_H
 #define STRAND_REPORT_UTF8_H

@@ -164,7 +164,13 @@ static bool stop_read_sleeper(pid_t pid, struct stop_thread *t)
 
 static bool stop_leaves_asleep(const struct stop *s, struct slot *t)
 {
+	struct target_thread info;
+
 	if (!stop_read_sleeper(s->pid, &t->thread) || !arch_is_transfer(&t->thread.regs))
+		return false;
+	/* Stopped by job control on its way out of the call is not asleep in it. */
+	if (target_read_thread(s->pid, t->thread.tid, &info) ||
+	    (info.state != 'S' && info.state != 'D'))
 		return false;
 	t->phase = SLOT_LET_GO;
 	t->thread.state = STOP_THREAD_ASLEEP;

@@ -2,7 +2,7 @@
 /*
  * Models made by hand: see build_model.h.
  */
-#include "tests/unit/build_model.h"
+#include "build_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>

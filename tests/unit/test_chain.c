@@ -8,8 +8,8 @@
 
 #include "prove/chain.h"
 #include "prove/words.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 #define S INT64_C(1000000000)
 
@@ -302,10 +302,10 @@ static void test_who_may_signal(void **state)
 	build_wait(c->m, c->t3, OP_SEM_WAIT, build_object(c->m, OBJECT_SEMAPHORE, 0x30, NULL));
 	assert_end(c->m, c->t2, "any live task may signal it: T1 (poll(3 fds)), T4 (runs)");
 	assert_end(c->m, c->t3, "any live task may post it: T1 (poll(3 fds)), T4 (runs)");
-	model_add_pseudo(c->m, "the handler of SIGUSR1", c->t1, false);
+	model_add_pseudo(c->m, "the handler of SIGUSR1");
 	for (i = 0; i < 5; i++) {
 		t = build_task(c->m, NULL);
-		build_wait(c->m, t, OP_SLEEP, NULL)->text = "nanosleep";
+		build_wait(c->m, t, OP_SLEEP, NULL)->text = i ? "nanosleep" : "nanosleep(CLOCK)";
 	}
 	model_number_tasks(c->m);
 	assert_end(c->m, c->t2,
@@ -329,11 +329,26 @@ static void test_other_ends(void **state)
 	cond = build_object(c->m, OBJECT_FUTEX, 0x20, NULL);
 	w = build_wait(c->m, c->t3, OP_FUTEX_WAIT, cond);
 	assert_end(c->m, c->t3, "any live task may wake it: T1 (runs), T4 (runs)");
-	model_add_pseudo(c->m, "the handler of SIGUSR1", c->t3, true);
+	c->m->shared_withheld = "io_uring is in use";
+	assert_end(c->m, c->t3, "not proved: io_uring is in use");
+	c->m->shared_withheld = NULL;
+	c->t3->handled_signals = 1;
 	w->interruptible = true;
-	assert_end(c->m, c->t3, "not stuck: the handler of SIGUSR1 may interrupt it");
+	assert_end(c->m, c->t3, "not stuck: a signal handler may interrupt it");
 	c->t3->live = false;
 	assert_end(c->m, c->t3, "not proved");
+}
+
+static void test_nobody_may_be_called_stuck(void **state)
+{
+	struct cast *c = *state;
+	struct task *const all[] = { c->t1, c->t2, c->t3, c->t4 };
+	size_t i;
+
+	for (i = 0; i < COUNT(all); i++)
+		build_wait(c->m, all[i], OP_COND_WAIT, build_object(c->m, OBJECT_COND, 16, NULL));
+	c->m->shared_withheld = "io_uring is in use";
+	assert_end(c->m, c->t1, "not proved: io_uring is in use");
 }
 
 static void test_a_stuck_task_that_may_be_cancelled(void **state)
@@ -347,6 +362,10 @@ static void test_a_stuck_task_that_may_be_cancelled(void **state)
 	build_stuck(c->t3, REASON_SELF, 0);
 	build_wait(c->m, c->t1, OP_JOIN, o)->cancellation_point = true;
 	c->m->cancels = true;
+	assert_end(c->m, c->t1, "not stuck: a live task may cancel it");
+	c->t1->wait->cancellation_point = false;
+	assert_end(c->m, c->t1, "");
+	c->m->cancels_async = true;
 	assert_end(c->m, c->t1, "not stuck: a live task may cancel it");
 }
 
@@ -409,6 +428,7 @@ int main(void)
 		CHAIN_TEST(test_a_cycle_of_deadlines),
 		CHAIN_TEST(test_who_may_signal),
 		CHAIN_TEST(test_other_ends),
+		CHAIN_TEST(test_nobody_may_be_called_stuck),
 		CHAIN_TEST(test_a_stuck_task_that_may_be_cancelled),
 		CHAIN_TEST(test_a_very_long_chain),
 	};

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "prove/findings.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 static const struct frame base[] = { LIBC("pthread_mutex_lock"),
 				     FRAME("place", "/src/shop.c", 88, 80),

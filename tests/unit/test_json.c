@@ -12,8 +12,8 @@
 #include "config.h"
 #include "prove/findings.h"
 #include "report/report.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 static json_t *parse(const struct model *m, size_t max_tasks, bool all)
 {

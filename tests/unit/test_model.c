@@ -7,8 +7,8 @@
 
 #include "model/hash.h"
 #include "model/model.h"
-#include "tests/unit/build_model.h"
-#include "tests/unit/unit.h"
+#include "build_model.h"
+#include "unit.h"
 
 static void test_memory_is_zeroed_and_separate(void **state)
 {
@@ -144,16 +144,13 @@ static void test_notes_are_said_once(void **state)
 static void test_pseudo_tasks_keep_their_order(void **state)
 {
 	struct model *m = build_model();
-	struct task *t = build_task(m, "shop");
-	struct pseudo_task *a = model_add_pseudo(m, "the handler of SIGUSR1", t, true);
-	struct pseudo_task *b = model_add_pseudo(m, "process 12", NULL, false);
+	struct pseudo_task *a = model_add_pseudo(m, "the handler of SIGUSR1");
+	struct pseudo_task *b = model_add_pseudo(m, "process 12");
 
 	(void)state;
 	assert_ptr_equal(m->pseudo_tasks, a);
 	assert_ptr_equal(a->next, b);
 	assert_null(b->next);
-	assert_ptr_equal(a->task, t);
-	assert_true(a->interrupts);
 	assert_string_equal(b->what, "process 12");
 	model_free(m);
 }
