@@ -29,31 +29,31 @@ static std::promise<int> answer;
 static std::mutex lock;
 static std::condition_variable changed;
 
-static __attribute__((noinline)) void on_latch()
+static __attribute__((noipa)) void on_latch()
 {
 	setup_done.arrive_and_wait();
 	prog_say("");
 }
 
-static __attribute__((noinline)) void on_semaphore()
+static __attribute__((noipa)) void on_semaphore()
 {
 	tickets.acquire();
 	prog_say("");
 }
 
-static __attribute__((noinline)) void on_atomic()
+static __attribute__((noipa)) void on_atomic()
 {
 	generation.wait(0);
 	prog_say("");
 }
 
-static __attribute__((noinline)) void on_future(std::future<int> &result)
+static __attribute__((noipa)) void on_future(std::future<int> &result)
 {
 	result.wait();
 	prog_say("");
 }
 
-static __attribute__((noinline)) void on_condition()
+static __attribute__((noipa)) void on_condition()
 {
 	std::unique_lock<std::mutex> held(lock);
 	for (;;)

@@ -13,7 +13,7 @@
 
 static sem_t slots, done;
 
-static __attribute__((noinline)) int take_slot(void)
+static __attribute__((noipa)) int take_slot(void)
 {
 	return sem_wait(&slots) + 1;
 }

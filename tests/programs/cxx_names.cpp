@@ -23,7 +23,7 @@ namespace
 std::mutex stock_lock;
 std::barrier both(2);
 
-__attribute__((noinline)) void refill(std::mutex &orders)
+__attribute__((noipa)) void refill(std::mutex &orders)
 {
 	std::lock_guard<std::mutex> stock(stock_lock);
 	both.arrive_and_wait();
@@ -34,7 +34,7 @@ __attribute__((noinline)) void refill(std::mutex &orders)
 template <typename Item> struct Store {
 	std::mutex lock;
 
-	__attribute__((noinline)) void place(Item item)
+	__attribute__((noipa)) void place(Item item)
 	{
 		std::unique_lock<std::mutex> order(lock);
 		both.arrive_and_wait();

@@ -18,7 +18,7 @@
 static std::mutex registry_lock;
 static pthread_barrier_t initialising, locked;
 
-static __attribute__((noinline)) int make_config()
+static __attribute__((noipa)) int make_config()
 {
 	pthread_barrier_wait(&initialising);
 	pthread_barrier_wait(&locked);

@@ -22,7 +22,7 @@ static void *hold_and_sleep(void *arg)
 	return arg;
 }
 
-static __attribute__((noinline)) void child_work(void)
+static __attribute__((noipa)) void child_work(void)
 {
 	alarm(PROG_LIFETIME_S);
 	pthread_mutex_lock(&pool_lock);

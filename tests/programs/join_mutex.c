@@ -21,7 +21,7 @@ static void *finish_work(void *arg)
 	return arg;
 }
 
-static __attribute__((noinline)) int shut_down(pthread_t worker)
+static __attribute__((noipa)) int shut_down(pthread_t worker)
 {
 	int rc;
 

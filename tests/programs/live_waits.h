@@ -286,17 +286,15 @@ static void live_inotify(void)
 
 static void live_fifo_open(void)
 {
-	char name[64];
+	char name[64], path[64];
+	int fd;
 
 	snprintf(name, sizeof(name), "/tmp/strand-fifo-%d", (int)getpid());
-	unlink(name);
 	PROG_CHECK(mkfifo(name, 0600) == 0);
-	if (fork() == 0) { /* the name is not needed once the open waits */
-		prog_nap_ms(200);
-		unlink(name);
-		_exit(0);
-	}
-	PROG_CHECK(open(name, O_RDONLY) >= 0);
+	fd = open(name, O_PATH); /* so that the name can go before the open that waits */
+	PROG_CHECK(fd >= 0 && unlink(name) == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	PROG_CHECK(open(path, O_RDONLY) >= 0);
 }
 
 static void live_flock(void)

@@ -15,7 +15,7 @@ static pthread_mutex_t jobs_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t jobs_ready = PTHREAD_COND_INITIALIZER;
 static int jobs;
 
-static __attribute__((noinline)) int wait_for_job(void)
+static __attribute__((noipa)) int wait_for_job(void)
 {
 	int job;
 

@@ -51,13 +51,13 @@ static void *switch_stacks(void *arg)
 	return arg;
 }
 
-static __attribute__((noinline)) int deepest(void)
+static __attribute__((noipa)) int deepest(void)
 {
 	pthread_mutex_lock(&left);
 	return pthread_mutex_unlock(&left);
 }
 
-static __attribute__((noinline)) int descend(volatile int depth)
+static __attribute__((noipa)) int descend(volatile int depth)
 {
 	return depth == 0 ? deepest() : descend(depth - 1) + depth;
 }

@@ -14,7 +14,7 @@ static pthread_rwlock_t index_lock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_barrier_t locked, index_locked;
 static int from_child;
 
-static __attribute__((noinline)) long drain(void)
+static __attribute__((noipa)) long drain(void)
 {
 	char buffer[512];
 

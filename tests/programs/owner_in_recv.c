@@ -29,7 +29,7 @@ static void connect_to_silence(void)
 	PROG_CHECK(connect(server, (struct sockaddr *)&here, length) == 0);
 }
 
-static __attribute__((noinline)) ssize_t fetch_stock(void)
+static __attribute__((noipa)) ssize_t fetch_stock(void)
 {
 	char answer[64];
 	ssize_t length = recv(server, answer, sizeof(answer), 0);

@@ -11,14 +11,14 @@
 
 static pthread_mutex_t config_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static __attribute__((noinline)) int read_config(void)
+static __attribute__((noipa)) int read_config(void)
 {
 	pthread_mutex_lock(&config_lock);
 	pthread_mutex_unlock(&config_lock);
 	return 0;
 }
 
-static __attribute__((noinline)) int reload_config(void)
+static __attribute__((noipa)) int reload_config(void)
 {
 	int rc;
 

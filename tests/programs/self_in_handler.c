@@ -22,7 +22,7 @@ static void on_signal(int signal)
 	pthread_mutex_unlock(&log_lock);
 }
 
-static __attribute__((noinline)) void write_log(void)
+static __attribute__((noipa)) void write_log(void)
 {
 	pthread_mutex_lock(&log_lock);
 	lines++;

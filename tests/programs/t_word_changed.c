@@ -7,6 +7,8 @@
  * What it is: a thread sleeps on a futex word that has since changed, and nobody sent a wake.
  * To one who looks, it cannot be told from a thread that was woken a moment ago and has not run
  * yet: it counts as running, and so main, which joins it, and all that it might wake are not lost.
+ * Whoever stops the thread sets it free, for it looks at the word again; main then makes the same
+ * situation once more.
  */
 #include "prog.h"
 #include <linux/futex.h>
@@ -32,12 +34,15 @@ static void *wait_cond(void *arg)
 
 int main(void)
 {
-	pthread_t sleeper = prog_thread(sleep_on_word, NULL);
+	pthread_t sleeper;
 
 	prog_thread(wait_cond, NULL);
-	prog_nap_ms(200); /* it has to be asleep before the word changes */
-	__atomic_store_n(&word, 1, __ATOMIC_RELEASE);
 	prog_ready();
-	pthread_join(sleeper, NULL);
-	return 0;
+	for (;;) {
+		__atomic_store_n(&word, 0, __ATOMIC_RELEASE);
+		sleeper = prog_thread(sleep_on_word, NULL);
+		prog_nap_ms(10); /* it has to be asleep before the word changes */
+		__atomic_store_n(&word, 1, __ATOMIC_RELEASE);
+		pthread_join(sleeper, NULL);
+	}
 }
