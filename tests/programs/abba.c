@@ -5,7 +5,7 @@
  * object: orders_lock users_lock
  * frame: place_order
  * frame: update_user
- * variants: -O0 -O2 pidns static stripped
+ * variants: -O0 -O2 pidns chroot deleted static static-pie no-pie stripped no-cfi clang
  *
  * What it is: two threads take two mutexes in opposite order; main joins the first.
  */

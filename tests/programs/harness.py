@@ -21,8 +21,9 @@ then `What it is:` and free text.
     needs: root | musl-gcc | ...    skipped without it
     variants: WORD...               how it is built and run; -O0 -O2 if the line is missing
 
-Variants: -O0, -O2; and, all with -O2: pidns (in a PID namespace of its own, looked at from
-outside), static, stripped, static-stripped, musl, musl-static.
+Variants: -O0, -O2; built with -O2 and more: static, static-pie, no-pie, stripped, static-stripped,
+no-cfi, clang, musl, musl-static; or built with -O2 and run in a setting: pidns (in a PID namespace
+of its own, looked at from outside), chroot, deleted (another file has its name).
 
 A program prints `ready` when it is set up, and before it `pid N` if N is to be looked at rather
 than the program itself. Exit status 77 before `ready` means that it cannot be tried here.
@@ -47,12 +48,13 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 
 from looking import (  # noqa: E402
-    CODES, OPS, VARIANTS, Running, build, find_tool, look, show_findings, text_report)
+    CODES, OPS, SETTINGS, VARIANTS, Running, build, find_tool, look, show_findings, text_report)
 from strandtest import Case, Context, Failure, Skip  # noqa: E402
 
 SUFFIXES = (".c", ".cpp", ".rs")
 KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
         "variants"}
+KNOWN = set(VARIANTS) | set(SETTINGS)
 LOOKS = 20  # of a twin, outside the long tests
 LOOKS_QUICK = 3
 SETTLE_S = 2  # until its threads sleep
@@ -135,7 +137,7 @@ class Program:
 
     def _read_variants(self, value):
         self.variants += value.split()
-        unknown = set(self.variants) - set(VARIANTS)
+        unknown = set(self.variants) - KNOWN
         if unknown:
             raise Failure("%s: no such variant: %s" % (self.path, " ".join(unknown)))
 
@@ -191,7 +193,7 @@ class Look(Case):
         check_needs(self.program, self.variant)
         binary = build(self.ctx, self.program.path, self.variant)
         running = Running(self.ctx, [binary] + ([self.arg] if self.arg else []),
-                          self.variant == "pidns")
+                          self.variant)
         if self.program.settled:
             running.settle(SETTLE_S)
         try:
@@ -300,8 +302,8 @@ def chosen(ctx, args):
     for case in cases(ctx, False):
         if getattr(case, "program", None) is None or case.program.name != args.name:
             continue
-        for_variant = [word for word in words if word in VARIANTS]
-        for_arg = [word for word in words if word not in VARIANTS]
+        for_variant = [word for word in words if word in KNOWN]
+        for_arg = [word for word in words if word not in KNOWN]
         if (not for_variant or case.variant in for_variant) and (
                 not for_arg or case.arg in for_arg):
             yield case
@@ -334,7 +336,7 @@ def main():
 
 def show_text(ctx, case):
     binary = build(ctx, case.program.path, case.variant)
-    running = Running(ctx, [binary] + ([case.arg] if case.arg else []), case.variant == "pidns")
+    running = Running(ctx, [binary] + ([case.arg] if case.arg else []), case.variant)
     running.settle(SETTLE_S)
     print(text_report(ctx, running.pid))
     running.child.kill()

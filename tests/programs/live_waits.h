@@ -388,6 +388,19 @@ static void live_futex_timed(void)
 	syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0);
 }
 
+/* futex_waitv with a deadline; the kernel's header for it is newer than its number. */
+static void live_futex_waitv(void)
+{
+	static int word;
+	struct {
+		uint64_t value, address;
+		uint32_t flags, reserved;
+	} waiter = { 0, (uintptr_t)&word, 2 | FUTEX_PRIVATE_FLAG, 0 };
+	struct timespec far = prog_far(CLOCK_MONOTONIC);
+
+	syscall(449, &waiter, 1, 0, &far, CLOCK_MONOTONIC);
+}
+
 static void live_sem_timed(void)
 {
 	static sem_t sem;
@@ -455,6 +468,7 @@ static inline void live_wait(const char *name)
 		{ "mq_receive", live_mq_receive },
 		{ "io_getevents", live_io_getevents },
 		{ "futex_timed", live_futex_timed },
+		{ "futex_waitv", live_futex_waitv },
 		{ "sem_timed", live_sem_timed },
 		{ "spin", live_spin },
 		{ "duty", live_duty },

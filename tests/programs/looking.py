@@ -25,13 +25,17 @@ END_S = 30  # until a program that was told to stop has ended
 VARIANTS = {  # name: flags of gcc and g++, flags of rustc, compiler if not the usual one
     "-O0": (["-O0"], ["-Copt-level=0"], None),
     "-O2": (["-O2"], ["-Copt-level=2"], None),
-    "pidns": (["-O2"], ["-Copt-level=2"], None),
     "static": (["-O2", "-static"], None, None),
+    "static-pie": (["-O2", "-static-pie"], None, None),
+    "no-pie": (["-O2", "-no-pie", "-fno-pie"], None, None),
     "stripped": (["-O2", "-s"], ["-Copt-level=2", "-Cstrip=symbols"], None),
     "static-stripped": (["-O2", "-static", "-s"], None, None),
+    "no-cfi": (["-O2", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"], None, None),
+    "clang": (["-O2"], None, "clang"),
     "musl": (["-O2"], None, "musl-gcc"),
     "musl-static": (["-O2", "-static"], None, "musl-gcc"),
 }
+SETTINGS = ("pidns", "chroot", "deleted")  # of a program built with -O2
 C_FLAGS = ["-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
 
 OPS = """mutex-lock rwlock-rdlock rwlock-wrlock cond-wait sem-wait barrier-wait join futex-wait
@@ -86,7 +90,7 @@ def newest_source(source):
 
 def build(ctx, source, variant="-O2"):
     """The binary of that variant, made if it is missing or older than a source."""
-    kind = "-O2" if variant == "pidns" else variant
+    kind = "-O2" if variant in SETTINGS else variant
     name = os.path.splitext(os.path.basename(source))[0] + kind
     folder = os.path.join(ctx.cache, "programs")
     os.makedirs(folder, exist_ok=True)
@@ -110,21 +114,50 @@ def in_namespace(argv):
     return unshare + argv
 
 
-class Running:
-    """A program under way. pid is the process to look at."""
+def in_new_root(ctx, argv):
+    """A folder with the program and its libraries only: outside, none of its paths is right."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    root = os.path.join(ctx.tmp, "root-%d" % os.getpid())
+    libraries = re.findall(r"(/\S+) \(0x", ctx.run(["ldd", argv[0]]).out)
+    for path in libraries:
+        os.makedirs(root + os.path.dirname(path), exist_ok=True)
+        shutil.copy(path, root + path)
+    shutil.copy(argv[0], root + "/program")
+    return ["chroot", root, "/program"] + argv[1:]
 
-    def __init__(self, ctx, argv, namespace=False):
-        self.child = ctx.spawn(in_namespace(argv) if namespace else argv, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)
+
+def as_copy(ctx, argv):
+    copy = os.path.join(ctx.tmp, "copy-%d" % os.getpid())
+    return [shutil.copy(argv[0], copy)] + argv[1:]
+
+
+def replace_file(path):
+    """As an upgrade does under a running program: another file has its name now."""
+    os.unlink(path)
+    with open(path, "w") as file:
+        file.write("\x7fELF, but not that program\n" * 1000)
+
+
+class Running:
+    """A program under way in one of SETTINGS, or in none. pid is the process to look at."""
+
+    def __init__(self, ctx, argv, setting=None):
+        prepare = {"pidns": lambda: in_namespace(argv), "chroot": lambda: in_new_root(ctx, argv),
+                   "deleted": lambda: as_copy(ctx, argv)}
+        argv = prepare[setting]() if setting in prepare else argv
+        self.child = ctx.spawn(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         os.set_blocking(self.child.stdout.fileno(), False)
         self.out = b""
-        self.pid = self.child.pid
-        self._wait_ready(namespace)
-        if namespace:
-            self.pid = only_child(self.child.pid)
+        self._wait_ready(setting == "pidns")
         match = re.search(rb"^pid (\d+)$", self.out, re.MULTILINE)
-        if match:
+        self.pid = self.child.pid
+        if setting == "pidns":
+            self.pid = inner_process(self.child.pid, int(match.group(1)) if match else 1)
+        elif match:
             self.pid = int(match.group(1))
+        if setting == "deleted":
+            replace_file(argv[0])
 
     def read(self, timeout):
         """Take what it printed; False at the end of its output."""
@@ -183,12 +216,17 @@ class Running:
             raise Failure("the program ended with status %d and %r" % (status, self.out))
 
 
-def only_child(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
-        children = file.read().split()
-    if len(children) != 1:
-        raise Failure("process %d has the children %s, not one" % (pid, children))
-    return int(children[0])
+def inner_process(pid, inner):
+    """The process that has the number `inner` in the namespace that pid, unshare, has made."""
+    found = [pid]
+    for parent in found:
+        for tid in threads(parent):
+            found += [int(child) for child in read_proc(parent, tid, "children").split()]
+    for descendant in found[1:]:
+        status = read_proc(descendant, descendant, "status")
+        if re.search(r"^NSpid:.*\t%d$" % inner, status, re.MULTILINE):
+            return descendant
+    raise Failure("no process %d in the namespace; there are %s" % (inner, found[1:]))
 
 
 def threads(pid):

@@ -2,12 +2,12 @@
  *
  * expect: none
  * looks: 200
- * args: sem | restart | futex | other_thread | altstack
+ * args: sem | restart | futex | cond | other_thread | altstack
  * ends: signal USR1
  * variants: -O0 -O2 pidns
  *
- * What it is: everybody is asleep, but a handler is installed that would wake main, by sem_post or
- * a futex wake, with and without SA_RESTART or a stack of its own. The signal comes at the end and the
+ * What it is: everybody is asleep, but a handler is installed that would wake main, by sem_post, a
+ * futex wake or a condition, with and without SA_RESTART or a stack of its own. The signal comes at the end and the
  * program ends well. "other_thread": only a worker leaves the signal unblocked.
  */
 #include "prog.h"
@@ -19,6 +19,8 @@
 static sem_t wakeup, never;
 static int word;
 static const char *how;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 static void on_signal(int signal)
 {
@@ -28,6 +30,7 @@ static void on_signal(int signal)
 	__atomic_store_n(&word, 1, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	sem_post(&wakeup);
+	pthread_cond_signal(&changed);
 	errno = saved;
 }
 
@@ -45,6 +48,22 @@ static void block(int how_to)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	PROG_CHECK(pthread_sigmask(how_to, &set, NULL) == 0);
+}
+
+static void wait_for_handler(void)
+{
+	if (strcmp(how, "futex") == 0) {
+		while (__atomic_load_n(&word, __ATOMIC_ACQUIRE) == 0)
+			syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	} else if (strcmp(how, "cond") == 0) {
+		pthread_mutex_lock(&lock);
+		while (__atomic_load_n(&word, __ATOMIC_ACQUIRE) == 0)
+			pthread_cond_wait(&changed, &lock);
+		pthread_mutex_unlock(&lock);
+	} else {
+		while (sem_wait(&wakeup) != 0)
+			;
+	}
 }
 
 int main(int argc, char **argv)
@@ -69,11 +88,6 @@ int main(int argc, char **argv)
 		block(SIG_BLOCK);
 	prog_thread(sleep_on_sem, NULL);
 	prog_ready();
-	if (strcmp(how, "futex") == 0)
-		while (__atomic_load_n(&word, __ATOMIC_ACQUIRE) == 0)
-			syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-	else
-		while (sem_wait(&wakeup) != 0)
-			;
+	wait_for_handler();
 	prog_end(true);
 }

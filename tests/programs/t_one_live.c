@@ -6,7 +6,7 @@
  * args: poll_timed | ppoll | select | pselect | epoll | epoll_pwait | pipe_read | pipe_write
  * args: recv | recv_timeout | recvmsg | accept | eventfd | timerfd | signalfd | inotify
  * args: fifo_open | flock | fcntl_lock | waitpid | waitid | msgrcv | semop | mq_receive
- * args: io_getevents | futex_timed | sem_timed | spin | duty
+ * args: io_getevents | futex_timed | futex_waitv | sem_timed | spin | duty
  * variants: -O2
  *
  * What it is: everybody asleep but one: on a global condition, semaphore, barrier and futex, and
