@@ -96,7 +96,7 @@ static int look_describe_process(const struct look *l, const struct look_options
 
 static int look_open_tools(struct look *l, struct err *e)
 {
-	pid_t pid = l->target->pid;
+	pid_t pid = l->capture->through;
 	int rc = modules_open(pid, &l->capture->maps, &l->modules, e);
 
 	if (!rc)

@@ -151,15 +151,24 @@ static bool capture_needs_relatives(const struct capture *c)
 	return all_asleep || owner_missing;
 }
 
+static pid_t capture_find_through(const struct capture *c)
+{
+	for (size_t i = 0; i < stop_count(c->stop); i++)
+		if (stop_thread(c->stop, i)->state == STOP_THREAD_STOPPED)
+			return stop_thread(c->stop, i)->tid;
+	return c->pid;
+}
+
 static int capture_while_stopped(struct capture *c, const struct target *t, struct err *e)
 {
 	int rc;
 
 	c->monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	c->realtime_ns = clock_ns(CLOCK_REALTIME);
-	rc = maps_read(c->pid, &c->maps, e);
+	c->through = capture_find_through(c);
+	rc = maps_read(c->through, &c->maps, e);
 	if (!rc)
-		rc = snapshot_create(c->pid, &c->memory, e);
+		rc = snapshot_create(c->through, &c->memory, e);
 	if (!rc)
 		rc = capture_copy(c, capture_want_words, e);
 	c->cut_short = stop_expired(c->stop);
@@ -168,7 +177,7 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 	if (!rc && t->pid_namespace_depth)
 		stop_translate_tids(c->stop);
 	if (!rc && capture_needs_relatives(c))
-		c->relative = relatives_find(c->pid);
+		c->relative = relatives_find(c->pid, c->through);
 	return rc;
 }
 

@@ -20,6 +20,7 @@
 
 struct capture {
 	pid_t pid;
+	pid_t through;	   /* a stopped thread: the main one may have ended */
 	struct stop *stop; /* over: its registers are what remains */
 	struct maps maps;
 	struct snapshot *memory;

@@ -80,14 +80,14 @@ static enum libc_function futex_find_function(const struct libc *libc, const uin
 	return LIBC_FUNCTION_NONE;
 }
 
+bool futex_names_owner(const struct futex_call *call)
+{
+	return futex_is_pi(call) || (call->value & FUTEX_WAITERS && call->value & FUTEX_TID_MASK);
+}
+
 static bool futex_is_mutex_value(const struct futex_call *call)
 {
-	return futex_is_pi(call) ||
-	       (call->command == FUTEX_WAIT &&
-		(call->value == MUTEX_VALUE_CONTENDED ||
-		 (call->value & FUTEX_WAITERS && call->value & FUTEX_TID_MASK))) ||
-	       (call->command == FUTEX_WAIT_BITSET &&
-		(call->value == MUTEX_VALUE_CONTENDED || call->value & FUTEX_WAITERS));
+	return futex_names_owner(call) || call->value == MUTEX_VALUE_CONTENDED;
 }
 
 static void futex_mean(struct futex_meaning *out, enum futex_meaning_kind kind, uint64_t object)
@@ -119,13 +119,14 @@ static void futex_classify_cond(const struct libc *libc, const struct futex_call
 		futex_mean(out, FUTEX_MEANS_LIBC_LOCK, call->word);
 }
 
-/* No function known: the timed and the semaphore functions jump to their slow path, which leaves
- * no frame of their own. */
+/* No function known: the timed and the semaphore functions, and pthread_mutex_lock() for robust
+ * and priority-inheriting mutexes, jump to a slow path that is not exported, which leaves no
+ * frame of their own. */
 static void futex_classify_nameless(const struct futex_call *call, struct futex_meaning *out)
 {
 	if (call->command == FUTEX_WAIT_BITSET && call->value == 0)
 		futex_mean(out, FUTEX_MEANS_SEMAPHORE, call->word);
-	else if (futex_is_mutex_value(call) && call->timeout)
+	else if (futex_names_owner(call) || (futex_is_mutex_value(call) && call->timeout))
 		futex_mean(out, FUTEX_MEANS_MUTEX, call->word);
 	else
 		futex_mean(out, FUTEX_MEANS_UNKNOWN, call->word);

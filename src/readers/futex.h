@@ -54,6 +54,9 @@ bool futex_decode(const struct arch_regs *regs, long number, struct futex_call *
 /* Was it asleep there when it stopped, `word` being what memory held when all had stopped? */
 bool futex_is_asleep(const struct arch_regs *regs, const struct futex_call *call, uint32_t word);
 
+/* Does the word hold its owner's tid (robust and priority-inheriting mutexes)? */
+bool futex_names_owner(const struct futex_call *call);
+
 /* What it means. `pcs`: code addresses of the stack, innermost first (return addresses minus 1).
  * `joins`: the word is the tid of a thread of this process, in that thread's descriptor. */
 void futex_classify(const struct libc *libc, const struct futex_call *call, const uint64_t *pcs,

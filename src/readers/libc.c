@@ -3,7 +3,7 @@
  * Recognising the C library, and what depends on its release.
  *
  * glibc is believed only when it says so three times: its name (or, in a static program, its
- * functions in .symtab), its banner with the release, and _thread_db_pthread_tid, the offset it
+ * functions in .symtab), its release (__nptl_version, or the banner), and _thread_db_pthread_tid, the offset it
  * publishes for debuggers. Functions are known by their exported address ranges, so debug
  * symbols change nothing. Before 2.34 the thread functions are in libpthread.so.0.
  */
@@ -83,7 +83,21 @@ static int libc_parse_banner(const char *text)
 	return p ? atoi(p + strlen("release version 2.")) : 0;
 }
 
-static int libc_find_release(const struct modules *mods, const struct module *m)
+/* __nptl_version, "2.36": exported for libthread_db since 2.34, and in static programs. */
+static int libc_read_version(const struct libc *l, const struct modules *mods,
+			     const struct module *m)
+{
+	struct module_symbol sym;
+	char text[8] = "";
+
+	if (!module_find_symbol(m, "__nptl_version", l->is_static, &sym) ||
+	    modules_read(mods, sym.address, text, sizeof(text) - 1) < 4)
+		return 0;
+	return strncmp(text, "2.", 2) ? 0 : atoi(text + 2);
+}
+
+/* The banner that the library prints when it is run, for releases without __nptl_version. */
+static int libc_find_banner(const struct modules *mods, const struct module *m)
 {
 	enum { OVERLAP = 256 };
 	char *buf = malloc(BANNER_CHUNK + 1);
@@ -164,7 +178,9 @@ int libc_identify(const struct modules *mods, struct libc **out, struct err *e)
 	libc_find_modules(l, mods);
 	if (!l->libc || l->kind == LIBC_MUSL)
 		return 0;
-	l->minor = libc_find_release(mods, l->libc);
+	l->minor = libc_read_version(l, mods, l->libc);
+	if (!l->minor)
+		l->minor = libc_find_banner(mods, l->libc);
 	l->kind = l->minor >= GLIBC_MINOR_FIRST && l->minor <= GLIBC_MINOR_LAST
 			  ? LIBC_GLIBC
 			  : LIBC_GLIBC_UNKNOWN;
@@ -172,7 +188,7 @@ int libc_identify(const struct modules *mods, struct libc **out, struct err *e)
 	if (l->minor < 34 && l->libpthread)
 		threads = l->libpthread;
 	l->tid_offset = libc_read_tid_offset(l, mods, threads);
-	if (!l->tid_offset && !l->is_static)
+	if (!l->tid_offset)
 		l->kind = LIBC_GLIBC_UNKNOWN;
 	libc_add_functions(l, l->libc);
 	if (threads != l->libc)

@@ -139,18 +139,15 @@ static void waits_read_mutex(const struct waits_context *c, const struct futex_c
 			     struct object *o)
 {
 	struct glibc_mutex m;
-	bool by_word; /* the kernel's own owner field: in the futex word */
+	bool by_word; /* the owner's tid is in the futex word, where the kernel looks for it */
 
+	o->owner_state = OWNER_UNKNOWN;
 	if (!snapshot_read_whole(c->in->capture->memory, o->address, &m, sizeof(m)) ||
-	    m.kind & ~MUTEX_KNOWN_BITS) {
-		o->owner_state = OWNER_UNKNOWN;
+	    m.kind & ~MUTEX_KNOWN_BITS)
 		return;
-	}
 	by_word = m.kind & (MUTEX_ROBUST | MUTEX_PRIO_INHERIT);
-	if (!by_word && m.lock != call->value) {
-		o->owner_state = OWNER_UNKNOWN;
+	if (by_word != futex_names_owner(call) || (!by_word && m.lock != call->value))
 		return;
-	}
 	o->attribute = waits_mutex_attribute(m.kind);
 	waits_set_owner(c, o, by_word ? (pid_t)(m.lock & FUTEX_TID_MASK) : m.owner);
 	if (by_word && o->owner_state == OWNER_ENDED)

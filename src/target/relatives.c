@@ -55,20 +55,20 @@ static bool relatives_same_program(pid_t a, pid_t b)
 	return same;
 }
 
-static bool relatives_may_share(pid_t pid, pid_t parent, pid_t other)
+static bool relatives_may_share(pid_t pid, pid_t through, pid_t parent, pid_t other)
 {
-	switch (relatives_compare(pid, other)) {
+	switch (relatives_compare(through, other)) {
 	case SHARES:
 		return true;
 	case SHARES_NOT:
 		return false;
 	default:
 		return (other == parent || relatives_parent(other) == pid) &&
-		       relatives_same_program(pid, other);
+		       relatives_same_program(through, other);
 	}
 }
 
-pid_t relatives_find(pid_t pid)
+pid_t relatives_find(pid_t pid, pid_t through)
 {
 	pid_t parent = relatives_parent(pid), self = getpid(), found = 0;
 	DIR *dir = opendir("/proc");
@@ -78,7 +78,7 @@ pid_t relatives_find(pid_t pid)
 		pid_t other = (pid_t)atoi(d->d_name);
 
 		if (other > 0 && other != pid && other != self &&
-		    relatives_may_share(pid, parent, other))
+		    relatives_may_share(pid, through, parent, other))
 			found = other;
 	}
 	if (dir)

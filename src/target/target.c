@@ -6,6 +6,7 @@
  */
 #include "target/target.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +74,7 @@ static int target_check(pid_t pid, const char *status, const char *stat, struct 
 static int target_read_argv(struct target *t)
 {
 	size_t bytes = 0, n = 0;
-	char *text = target_read_file(t->pid, "cmdline", &bytes);
+	char *text = target_read_file(t->through, "cmdline", &bytes);
 
 	for (size_t i = 0; i < bytes; i++)
 		n += text[i] == '\0';
@@ -109,6 +110,31 @@ static int target_namespace_depth(const char *status)
 	return n > 1 ? n - 1 : 0;
 }
 
+/* A thread whose memory and files /proc still shows. */
+static pid_t target_find_through(pid_t pid)
+{
+	struct target_thread info;
+	pid_t found = pid;
+	struct dirent *d;
+	char path[64];
+	DIR *dir;
+
+	if (!target_read_thread(pid, pid, &info) && info.state != 'Z')
+		return pid;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && found == pid && (d = readdir(dir))) {
+		pid_t tid = (pid_t)atoi(d->d_name);
+
+		if (tid > 0 && !target_read_thread(pid, tid, &info) && info.state != 'Z' &&
+		    info.state != 'X')
+			found = tid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 static int target_fill(struct target *t, const char *status, const char *stat)
 {
 	const char *start = procfs_find_stat_field(stat, 22);
@@ -120,7 +146,8 @@ static int target_fill(struct target *t, const char *status, const char *stat)
 	/* Unknown handlers could wake anybody: assume all. */
 	t->caught_signals = caught ? strtoull(caught, NULL, 16) : UINT64_MAX;
 	t->pid_namespace_depth = target_namespace_depth(status);
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->pid);
+	t->through = target_find_through(t->pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->through);
 	t->exe = procfs_read_link(path);
 	return target_read_argv(t);
 }

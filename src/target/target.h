@@ -15,6 +15,8 @@
 
 struct target {
 	pid_t pid;
+	pid_t through; /* a thread through which /proc shows memory, files and program: the main
+			* one, or another if that has ended before them */
 	pid_t ppid;
 	uint64_t start_ticks; /* /proc/PID/stat field 22: with pid, the identity of the process */
 	char *exe;	      /* path as the process sees it; NULL if unknown */
