@@ -84,6 +84,9 @@ struct object {
 	const char *attribute; /* "recursive", "robust", …; NULL: nothing to say */
 	enum owner_state owner_state;
 	struct task *owner;	  /* OWNER_TASK: the owner, or the joined thread */
+	struct task *heir;	  /* OWNER_ENDED in a forked process: the copy of the thread that
+				 * called fork, which may hold the lock under its old tid; NULL
+				 * if there can be none */
 	pid_t owner_tid;	  /* in the process's namespace; 0: unknown */
 	const char *live_because; /* not NULL: whoever waits for it may be woken, and why
 				   * ("shared with other processes") */

@@ -98,9 +98,12 @@ static void chain_add_holder(struct words *w, const struct task *t, const struct
 			words_add(w, ", held by %s", o->owner->id);
 		break;
 	case OWNER_ENDED:
-		words_add(w, ", held by a thread that has ended");
+		words_add(w, ", held by a thread that %s",
+			  o->heir ? "was not forked along" : "has ended");
 		if (o->owner_tid)
 			words_add(w, " (tid %d)", (int)o->owner_tid);
+		if (o->heir && o->heir != t)
+			words_add(w, ", or by %s", o->heir->id);
 		break;
 	case OWNER_FOREIGN:
 		words_add(w, ", held by task %d of another process", (int)o->owner_tid);

@@ -187,6 +187,7 @@ static int threads_read_waits(struct threads_work *w)
 		.model = w->model,
 		.owners = w->owners,
 		.owner_count = w->n,
+		.heir = w->in->target->forked ? w->births[0].task : NULL,
 		.tids_known = threads_tids_known(w) && threads_all_stopped(w),
 	};
 	int rc = 0;

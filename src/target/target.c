@@ -16,8 +16,9 @@
 
 #include "target/procfs.h"
 
-/* Flag of kernel threads in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
-#define PF_KTHREAD 0x00200000
+/* Flags in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
+#define PF_KTHREAD    0x00200000
+#define PF_FORKNOEXEC 0x00000040
 
 static char *target_read_file(pid_t pid, const char *name, size_t *bytes)
 {
@@ -138,11 +139,13 @@ static pid_t target_find_through(pid_t pid)
 static int target_fill(struct target *t, const char *status, const char *stat)
 {
 	const char *start = procfs_find_stat_field(stat, 22);
+	const char *flags = procfs_find_stat_field(stat, 9);
 	const char *caught = procfs_find_field(status, "SigCgt");
 	char path[64];
 
 	t->ppid = (pid_t)target_field(status, "PPid");
 	t->start_ticks = start ? strtoull(start, NULL, 10) : 0;
+	t->forked = !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
 	/* Unknown handlers could wake anybody: assume all. */
 	t->caught_signals = caught ? strtoull(caught, NULL, 16) : UINT64_MAX;
 	t->pid_namespace_depth = target_namespace_depth(status);

@@ -22,6 +22,8 @@ struct target {
 	char *exe;	      /* path as the process sees it; NULL if unknown */
 	char **argv;	      /* NULL-terminated */
 	uint64_t caught_signals; /* bit n-1: signal n has a handler */
+	bool forked;		 /* and has not called exec since: locks in its memory may name
+				  * threads of the process it was forked from */
 	int pid_namespace_depth; /* number of PID namespaces below strand's: 0 the same */
 };
 

@@ -148,6 +148,29 @@ static void test_owner_ended_and_who_waits_behind(void **state)
 	assert_stuck(b, REASON_OWNER_STUCK);
 }
 
+/* In a forked process the main thread, a copy of the one that called fork, may own what names a
+ * thread of the parent. */
+static void test_heirs_of_forked_locks(void **state)
+{
+	struct model *m = *state;
+	struct task *heir = add_task(m, STATE_SLEEPING);
+	struct task *a = add_mutex_waiter(m, 0x10), *b = add_mutex_waiter(m, 0x20);
+
+	a->wait->object->owner_state = OWNER_ENDED;
+	a->wait->object->heir = heir;
+	own(b, a);
+	prove(m);
+	assert_live(a);
+	assert_live(b);
+	heir->state = STATE_BLOCKED;
+	heir->wait = a->wait; /* the heir itself waits for it */
+	prove(m);
+	assert_stuck(heir, REASON_OWNER_ENDED);
+	assert_stuck(a, REASON_OWNER_ENDED);
+	assert_stuck(b, REASON_OWNER_STUCK);
+	assert_int_equal(a->group, 0);
+}
+
 static void test_ended_main_thread_is_no_waker(void **state)
 {
 	struct model *m = *state;
@@ -347,6 +370,7 @@ int main(void)
 		TEST(test_cycle_with_a_deadline_is_live),
 		TEST(test_self),
 		TEST(test_owner_ended_and_who_waits_behind),
+		TEST(test_heirs_of_forked_locks),
 		TEST(test_ended_main_thread_is_no_waker),
 		TEST(test_uncertain_owners_are_live),
 		TEST(test_chain_to_a_live_owner_is_live),
