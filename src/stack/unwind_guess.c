@@ -46,12 +46,8 @@ bool unwind_is_outermost(const struct unwinder *u, uint64_t ip)
 static enum unwind_step step_to_outermost(struct unwinder *u, struct unwind_regs *r)
 {
 	uint64_t words[OUTERMOST_WORDS], sp = r->v[UNWIND_RSP];
-	size_t n = 0;
+	size_t n = sp % 8 ? 0 : u->read(u->read_ctx, sp, words, sizeof(words)) / sizeof(words[0]);
 
-	if (sp % 8)
-		return UNWIND_FAILED;
-	while (n < OUTERMOST_WORDS && unwind_read(u, sp + 8 * n, &words[n], sizeof(words[n])))
-		n++;
 	for (size_t i = 0; i < n; i++) {
 		if (!unwind_is_outermost(u, words[i]) || !unwind_behind_call(u, words[i]))
 			continue;
