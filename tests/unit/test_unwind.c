@@ -24,7 +24,12 @@
 #include "target/elf_file.h"
 #include "target/memory.h"
 
+/* A function that keeps its own frame, name and address. */
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline))
+#else
 #define NOINLINE __attribute__((noinline, noclone))
+#endif
 
 /* What one walk is made of and gave. */
 struct walk {
