@@ -172,6 +172,23 @@ void unwind_dwfl_free(struct unwind_dwfl *d)
 	free(d);
 }
 
+/* Does .debug_frame describe `pc`? Otherwise libdwfl would guess by the frame pointer. */
+static bool is_described(struct unwind_dwfl *d, uint64_t pc)
+{
+	Dwfl_Module *mod = dwfl_addrmodule(d->dwfl, pc);
+	Dwarf_Frame *frame;
+	Dwarf_Addr bias;
+	Dwarf_CFI *cfi;
+	bool found;
+
+	cfi = mod ? dwfl_module_dwarf_cfi(mod, &bias) : NULL;
+	if (!cfi || dwarf_cfi_addrframe(cfi, pc - bias, &frame))
+		return false;
+	found = frame != NULL;
+	free(frame);
+	return found;
+}
+
 enum unwind_step unwind_step_dwfl(struct unwinder *u, struct unwind_regs *r)
 {
 	const struct module *m = modules_find(u->mods, unwind_code_address(r));
@@ -182,7 +199,8 @@ enum unwind_step unwind_step_dwfl(struct unwinder *u, struct unwind_regs *r)
 		return UNWIND_UNKNOWN;
 	if (!d)
 		d = dwfl_side(u);
-	if (!d || !d->dwfl || !d->described[m - modules_get(u->mods, 0)])
+	if (!d || !d->dwfl || !d->described[m - modules_get(u->mods, 0)] ||
+	    !is_described(d, in.v[UNWIND_RIP] - !in.exact))
 		return UNWIND_UNKNOWN;
 	d->in = &in;
 	d->out = r;

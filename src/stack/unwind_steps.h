@@ -64,8 +64,8 @@ void unwind_dwfl_free(struct unwind_dwfl *d);
 /* By the code that is still to run in the frame. */
 enum unwind_step unwind_step_follow(struct unwinder *u, struct unwind_regs *r);
 
-/* Does a call come just before `ip`? */
-bool unwind_behind_call(const struct unwinder *u, uint64_t ip);
+/* Does a call come just before `ip`, or is it a signal trampoline? */
+bool unwind_may_return_to(const struct unwinder *u, uint64_t ip);
 
 /* By what is usual: the outermost frames of C libraries, frame pointers. */
 enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r);
