@@ -127,7 +127,7 @@ def kill_in_the_middle(ctx, number, times):
     running.end("quit")
 
 
-def finish_look(child, pid=None):
+def finish_look(child, pid):
     """A look at something that may have ended: a report, or one line and 125; never anything else.
 
     True if it was a report.
@@ -135,14 +135,25 @@ def finish_look(child, pid=None):
     try:
         out, err = child.communicate(timeout=CHURN_LOOK_S)
     except subprocess.TimeoutExpired:
+        places = "strand: %s\nthe program: %s" % (places_of(child.pid), places_of(pid))
         kill_group(child)
-        raise Failure("a look takes more than %d s" % CHURN_LOOK_S)
+        raise Failure("a look takes more than %d s\n%s" % (CHURN_LOOK_S, places))
     out, err = out.decode(), err.decode()
     if child.returncode == 0:
         check_report(json.loads(out), pid)
         return True
     bad_input.check_refusal(child.returncode, out, err)
     return False
+
+
+def places_of(pid):
+    """Where in the kernel each thread is."""
+    found = []
+    for tid in threads(pid):
+        state = re.search(r"^State:\s+(\S)", read_proc(pid, tid, "status"), re.MULTILINE)
+        if state:
+            found.append("%d %s in %s" % (tid, state.group(1), read_proc(pid, tid, "wchan")))
+    return ", ".join(found)
 
 
 def look_at_churn(ctx, how, looks):
