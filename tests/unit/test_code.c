@@ -113,11 +113,29 @@ static void test_random(void **state)
 	}
 }
 
+static void test_known_code(void **state)
+{
+	static const uint8_t glibc[] = "\x48\xc7\xc0\x0f\0\0\0\x0f\x05\x0f\x1f\x80";
+	static const uint8_t other[] = "\xb8\x0f\0\0\0\x0f\x05\x90\x90";
+	static const uint8_t exits[] = "\x89\xc7\x31\xc0\xb0\x3c\x0f\x05\xf4";
+
+	(void)state;
+	assert_true(code_is_signal_return(glibc, CODE_SIGNAL_BYTES));
+	assert_false(code_is_signal_return(glibc, CODE_SIGNAL_BYTES - 1));
+	assert_false(code_is_signal_return(glibc + 1, CODE_SIGNAL_BYTES));
+	assert_true(code_is_signal_return(other, 7));
+	assert_false(code_is_signal_return(other, 6));
+	assert_true(code_is_thread_exit(exits, sizeof(exits)));
+	assert_false(code_is_thread_exit(exits, 7));
+	assert_false(code_is_thread_exit(glibc, sizeof(glibc)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_instructions),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_known_code),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
