@@ -36,6 +36,9 @@
 /* How long to wait for a thread that has been interrupted and could run, but had no turn. */
 #define STOP_STRAGGLER_WAIT_NS 10000000000
 
+/* How many times longer to try while no thread at all has stopped. */
+#define STOP_PATIENCE 10
+
 enum slot_phase {
 	SLOT_NEW,	  /* seen in /proc, not seized */
 	SLOT_SEIZED,	  /* ours, running */
@@ -423,22 +426,37 @@ static void stop_mark_unstopped(struct stop *s)
 			s->v[i].thread.state = STOP_THREAD_RUNS;
 }
 
-static int stop_judge(const struct stop *s, struct err *e)
+static size_t stop_count_stopped(const struct stop *s)
 {
-	size_t stopped = 0, ended = 0;
+	size_t stopped = 0;
 
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < s->n; i++)
 		stopped +=
 			s->v[i].phase == SLOT_STOPPED || s->v[i].thread.state == STOP_THREAD_ASLEEP;
+	return stopped;
+}
+
+static int stop_judge(const struct stop *s, struct err *e)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < s->n; i++)
 		ended += s->v[i].thread.state == STOP_THREAD_ENDED;
-	}
-	if (stopped)
+	if (stop_count_stopped(s))
 		return 0;
 	if (ended == s->n)
 		return err_set(e, ERR_ENDED, "cannot look at process %d", (int)s->pid);
 	if (s->refused_errno)
 		return target_explain_refusal(s->pid, s->refused_errno, e);
 	return err_set(e, ERR_UNSTOPPABLE, "cannot look at process %d", (int)s->pid);
+}
+
+/* As often as the limits say; and longer while nobody at all has stopped, for then nobody is held
+ * up: a process in the middle of exec, say. */
+static bool stop_should_try(const struct stop *s, const struct stop_limits *limits, int tried)
+{
+	return tried < limits->tries ||
+	       (!stop_count_stopped(s) && tried < limits->tries * STOP_PATIENCE);
 }
 
 int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, struct err *e)
@@ -453,7 +471,7 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	s->pid = pid;
 	s->max_pause_ns = limits->max_pause_ns;
 	s->thread_wait_ns = limits->thread_wait_ns;
-	for (int i = 0; i < limits->tries; i++) {
+	for (int i = 0; stop_should_try(s, limits, i); i++) {
 		if (i) {
 			stop_release(s);
 			stop_drain(s, limits->thread_wait_ns);
