@@ -171,6 +171,10 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 
 	c->monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	c->realtime_ns = clock_ns(CLOCK_REALTIME);
+	/* Another process may have taken over the number since it was examined. */
+	if (!target_is_there(t))
+		return err_set(e, ERR_ENDED, "cannot look at process %d", (int)c->pid);
+	c->caught_signals = target_read_caught_signals(t);
 	c->through = capture_find_through(c);
 	rc = maps_read(c->through, &c->maps, e);
 	if (!rc)
