@@ -66,11 +66,17 @@ static bool make_room(void **v, size_t n, size_t *room, size_t bytes)
 	return true;
 }
 
+/* What naming code takes; the first two are in any DWARF. */
+static const char *const sections[] = {
+	".debug_info",	      ".debug_abbrev", ".debug_line",	  ".debug_line_str", ".debug_str",
+	".debug_str_offsets", ".debug_ranges", ".debug_rnglists", ".debug_addr",
+};
+
 static bool file_open(struct dwarf_file *d, const struct elf_file *f)
 {
 	size_t bytes;
 
-	d->image = dwarf_image_make(f, &bytes);
+	d->image = dwarf_image_make(f, sections, sizeof(sections) / sizeof(sections[0]), 2, &bytes);
 	if (!d->image)
 		return false;
 	elf_version(EV_CURRENT);
