@@ -6,6 +6,7 @@
  * debug files. It unwinds whole threads: it is given one thread, with the registers at hand, and
  * stopped after its second frame.
  */
+#include "stack/cfi_check.h"
 #include "stack/unwind_steps.h"
 
 #include <elfutils/libdwfl.h>
@@ -116,6 +117,17 @@ static int take_frame(Dwfl_Frame *frame, void *arg)
 	return DWARF_CB_ABORT;
 }
 
+/* Has the module a .debug_frame, and one that libdwfl may be given? */
+static bool has_debug_frame(const struct module *m)
+{
+	const Elf64_Shdr *sh = m->file ? elf_file_find_section(m->file, ".debug_frame") : NULL;
+	uint8_t *data = sh ? elf_file_load_section(m->file, sh) : NULL;
+	bool fine = data && cfi_check_debug_frame(data, sh->sh_size);
+
+	free(data);
+	return fine;
+}
+
 /* Tell libdwfl of the modules that have a .debug_frame. */
 static bool report_modules(struct unwind_dwfl *d, const struct modules *mods)
 {
@@ -128,7 +140,7 @@ static bool report_modules(struct unwind_dwfl *d, const struct modules *mods)
 	for (size_t i = 0; i < n; i++) {
 		const struct module *m = modules_get(mods, i);
 
-		d->described[i] = m->file && elf_file_find_section(m->file, ".debug_frame");
+		d->described[i] = has_debug_frame(m);
 		if (!d->described[i])
 			continue;
 		mod = dwfl_report_module(d->dwfl, m->name, m->start, m->end);
