@@ -51,19 +51,17 @@ struct dwarf_lines {
 	struct dwarf_names *names;
 };
 
-/* Room for one more element in a growing array; false if out of memory. */
-static bool make_room(void **v, size_t n, size_t *room, size_t bytes)
+/* The array `v` with room for one more element; NULL if out of memory (`v` stays as it is). */
+static void *make_room(void *v, size_t n, size_t *room, size_t bytes)
 {
 	void *larger;
 
 	if (n < *room)
-		return true;
-	larger = realloc(*v, (2 * *room + 32) * bytes);
-	if (!larger)
-		return false;
-	*v = larger;
-	*room = 2 * *room + 32;
-	return true;
+		return v;
+	larger = realloc(v, (2 * *room + 32) * bytes);
+	if (larger)
+		*room = 2 * *room + 32;
+	return larger;
 }
 
 /* What naming code takes; the first two are in any DWARF. */
@@ -119,15 +117,17 @@ static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t
 static bool add_ranges(struct dwarf_lines *d, size_t unit)
 {
 	Dwarf_Addr base, low, high;
+	struct unit_range *ranges;
 	ptrdiff_t at = 0;
 
 	while ((at = dwarf_ranges(&d->units[unit].die, at, &base, &low, &high)) > 0) {
 		/* Linkers leave ranges of discarded functions at 0 or 1. */
 		if (low <= 1 || high <= low)
 			continue;
-		if (!make_room((void **)&d->ranges, d->range_count, &d->range_room,
-			       sizeof(*d->ranges)))
+		ranges = make_room(d->ranges, d->range_count, &d->range_room, sizeof(*ranges));
+		if (!ranges)
 			return false;
+		d->ranges = ranges;
 		d->ranges[d->range_count++] = (struct unit_range){ low, high, unit };
 	}
 	return true;
@@ -144,14 +144,17 @@ static bool index_units(struct dwarf_lines *d)
 {
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die;
+	struct unit *units;
 	uint8_t type;
 	uint64_t reach = 0;
 
 	while (!dwarf_get_units(d->own.dwarf, cu, &cu, NULL, &type, &die, NULL)) {
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		if (!make_room((void **)&d->units, d->unit_count, &d->unit_room, sizeof(*d->units)))
+		units = make_room(d->units, d->unit_count, &d->unit_room, sizeof(*units));
+		if (!units)
 			return false;
+		d->units = units;
 		d->units[d->unit_count++] = (struct unit){ .die = die };
 		if (!add_ranges(d, d->unit_count - 1))
 			return false;
@@ -201,13 +204,16 @@ void dwarf_lines_close(struct dwarf_lines *d)
 static bool add_function(struct unit *u, Dwarf_Die *die)
 {
 	Dwarf_Addr base, low, high;
+	struct function *functions;
 	ptrdiff_t at = 0;
 
 	while ((at = dwarf_ranges(die, at, &base, &low, &high)) > 0) {
 		if (low <= 1 || high <= low)
 			continue;
-		if (!make_room((void **)&u->functions, u->n, &u->room, sizeof(*u->functions)))
+		functions = make_room(u->functions, u->n, &u->room, sizeof(*functions));
+		if (!functions)
 			return false;
+		u->functions = functions;
 		u->functions[u->n++] = (struct function){ low, high, *die };
 	}
 	return true;
