@@ -107,7 +107,7 @@ static bool stop_knows(const struct stop *s, size_t sorted, pid_t tid)
 {
 	struct slot key = { .thread = { .tid = tid } };
 
-	return bsearch(&key, s->v, sorted, sizeof(key), slot_compare) != NULL;
+	return sorted && bsearch(&key, s->v, sorted, sizeof(key), slot_compare) != NULL;
 }
 
 /* Append the threads in /proc/PID/task that are not known yet; *added says how many. */
