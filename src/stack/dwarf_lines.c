@@ -51,7 +51,7 @@ struct dwarf_lines {
 	struct dwarf_names *names;
 };
 
-/* The array `v` with room for one more element; NULL if out of memory (`v` stays as it is). */
+/* The array `v` with room for one more element; NULL if out of memory, `v` is as it was then. */
 static void *make_room(void *v, size_t n, size_t *room, size_t bytes)
 {
 	void *larger;
@@ -116,19 +116,19 @@ static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t
 
 static bool add_ranges(struct dwarf_lines *d, size_t unit)
 {
+	struct unit_range *v;
 	Dwarf_Addr base, low, high;
-	struct unit_range *ranges;
 	ptrdiff_t at = 0;
 
 	while ((at = dwarf_ranges(&d->units[unit].die, at, &base, &low, &high)) > 0) {
 		/* Linkers leave ranges of discarded functions at 0 or 1. */
 		if (low <= 1 || high <= low)
 			continue;
-		ranges = make_room(d->ranges, d->range_count, &d->range_room, sizeof(*ranges));
-		if (!ranges)
+		v = make_room(d->ranges, d->range_count, &d->range_room, sizeof(*v));
+		if (!v)
 			return false;
-		d->ranges = ranges;
-		d->ranges[d->range_count++] = (struct unit_range){ low, high, unit };
+		d->ranges = v;
+		v[d->range_count++] = (struct unit_range){ low, high, unit };
 	}
 	return true;
 }
@@ -143,19 +143,19 @@ static int compare_ranges(const void *a, const void *b)
 static bool index_units(struct dwarf_lines *d)
 {
 	Dwarf_CU *cu = NULL;
+	struct unit *v;
 	Dwarf_Die die;
-	struct unit *units;
 	uint8_t type;
 	uint64_t reach = 0;
 
 	while (!dwarf_get_units(d->own.dwarf, cu, &cu, NULL, &type, &die, NULL)) {
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		units = make_room(d->units, d->unit_count, &d->unit_room, sizeof(*units));
-		if (!units)
+		v = make_room(d->units, d->unit_count, &d->unit_room, sizeof(*v));
+		if (!v)
 			return false;
-		d->units = units;
-		d->units[d->unit_count++] = (struct unit){ .die = die };
+		d->units = v;
+		v[d->unit_count++] = (struct unit){ .die = die };
 		if (!add_ranges(d, d->unit_count - 1))
 			return false;
 	}
@@ -203,18 +203,18 @@ void dwarf_lines_close(struct dwarf_lines *d)
 
 static bool add_function(struct unit *u, Dwarf_Die *die)
 {
+	struct function *v;
 	Dwarf_Addr base, low, high;
-	struct function *functions;
 	ptrdiff_t at = 0;
 
 	while ((at = dwarf_ranges(die, at, &base, &low, &high)) > 0) {
 		if (low <= 1 || high <= low)
 			continue;
-		functions = make_room(u->functions, u->n, &u->room, sizeof(*functions));
-		if (!functions)
+		v = make_room(u->functions, u->n, &u->room, sizeof(*v));
+		if (!v)
 			return false;
-		u->functions = functions;
-		u->functions[u->n++] = (struct function){ low, high, *die };
+		u->functions = v;
+		v[u->n++] = (struct function){ low, high, *die };
 	}
 	return true;
 }
