@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import socket
+import tempfile
 import threading
 
 from strandtest import Case, Failure, Skip, kill_group
@@ -57,8 +58,8 @@ def listener():
 
 
 def environment(ctx, server):
-    """As a user has it who wants debug files to be fetched; nothing is cached."""
-    cache = os.path.join(ctx.tmp, "debuginfod.%d" % os.getpid())
+    """As a user has it who wants debug files to be fetched; nothing is cached, misses neither."""
+    cache = tempfile.mkdtemp(prefix="debuginfod.", dir=ctx.tmp)
     env = {key: value for key, value in os.environ.items() if key != "STRAND_OPTIONS"}
     return dict(env, DEBUGINFOD_URLS="http://127.0.0.1:%d/" % server.getsockname()[1],
                 DEBUGINFOD_CACHE_PATH=cache, HOME=cache)
