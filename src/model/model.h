@@ -84,6 +84,9 @@ struct object {
 	const char *attribute; /* "recursive", "robust", …; NULL: nothing to say */
 	enum owner_state owner_state;
 	struct task *owner;	  /* OWNER_TASK: the owner, or the joined thread */
+	struct task *heir;	  /* OWNER_ENDED in a forked process: the copy of the thread that
+				 * called fork, which may hold the lock under its old tid; NULL
+				 * if there can be none */
 	pid_t owner_tid;	  /* in the process's namespace; 0: unknown */
 	const char *live_because; /* not NULL: whoever waits for it may be woken, and why
 				   * ("shared with other processes") */
@@ -171,6 +174,8 @@ struct model {
 	enum model_seen seen;
 	enum model_proof proof;
 	int64_t pause_ns;
+	bool handlers_jump; /* a signal handler may leave by siglongjmp or the like: no wait of a
+			     * task with handled_signals is given as stuck */
 	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
 				      * why ("io_uring is in use"); static or the model's */
 	bool cancels;		     /* some module imports pthread_cancel */

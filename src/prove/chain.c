@@ -98,9 +98,12 @@ static void chain_add_holder(struct words *w, const struct task *t, const struct
 			words_add(w, ", held by %s", o->owner->id);
 		break;
 	case OWNER_ENDED:
-		words_add(w, ", held by a thread that has ended");
+		words_add(w, ", held by a thread that %s",
+			  o->heir ? "was not forked along" : "has ended");
 		if (o->owner_tid)
 			words_add(w, " (tid %d)", (int)o->owner_tid);
+		if (o->heir && o->heir != t)
+			words_add(w, ", or by %s", o->heir->id);
 		break;
 	case OWNER_FOREIGN:
 		words_add(w, ", held by task %d of another process", (int)o->owner_tid);
@@ -367,6 +370,8 @@ static const char *chain_find_excuse(const struct model *m, const struct task *t
 		return o->live_because;
 	if (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)
 		return "that task may go on";
+	if (o->owner_state != OWNER_NONE && m->handlers_jump && t->handled_signals)
+		return "a signal handler may jump out of it";
 	if (t->wait->interruptible && t->handled_signals)
 		return "a signal handler may interrupt it";
 	if (o->owner_state != OWNER_NONE && chain_is_cancellable(m, t->wait))

@@ -20,12 +20,15 @@ struct prover {
 	bool somebody_live; /* a task, or something else that may act */
 };
 
-/* The task that alone can end the wait; NULL if there is none such (shared, ended, unknown). */
+/* The task that alone can end the wait; NULL if there is none such (shared, ended, unknown). In a
+ * forked process the copy of the thread that called fork may own a lock that names another. */
 static struct task *prove_owner(const struct task *t)
 {
 	const struct object *o = t->wait ? t->wait->object : NULL;
 
-	return o && o->owner_state == OWNER_TASK ? o->owner : NULL;
+	if (o && o->owner_state == OWNER_TASK)
+		return o->owner;
+	return o && o->owner_state == OWNER_ENDED && o->heir != t ? o->heir : NULL;
 }
 
 static bool prove_is_shared_wait(const struct task *t)
@@ -55,7 +58,7 @@ static bool prove_is_live_alone(const struct model *m, const struct task *t)
 		return true;
 	if (prove_ends_from_outside(t->wait) || prove_object_is_uncertain(t->wait->object))
 		return true;
-	if (t->wait->interruptible && t->handled_signals)
+	if (t->handled_signals && (t->wait->interruptible || m->handlers_jump))
 		return true;
 	return m->shared_withheld && prove_is_shared_wait(t);
 }
@@ -146,18 +149,27 @@ static enum reason_code prove_reason(const struct task *t)
 	return REASON_ALL_ASLEEP;
 }
 
+/* The next of a cycle: owners proper, no heirs. */
+static struct task *prove_next(const struct task *t)
+{
+	const struct object *o = t->wait ? t->wait->object : NULL;
+
+	return o && o->owner_state == OWNER_TASK ? o->owner : NULL;
+}
+
 /* Is `t` on the cycle that its chain runs into? Two walkers at two speeds meet on it. */
 static bool prove_is_on_cycle(const struct task *t)
 {
 	const struct task *slow = t, *fast = t;
 
 	do {
-		if (!fast->chain_next || !fast->chain_next->chain_next)
+		fast = prove_next(fast);
+		if (!fast || !prove_next(fast))
 			return false;
-		slow = slow->chain_next;
-		fast = fast->chain_next->chain_next;
+		slow = prove_next(slow);
+		fast = prove_next(fast);
 	} while (slow != fast);
-	for (const struct task *at = slow->chain_next;; at = at->chain_next) {
+	for (const struct task *at = prove_next(slow);; at = prove_next(at)) {
 		if (at == t)
 			return true;
 		if (at == slow)
@@ -181,7 +193,7 @@ static void prove_judge(struct model *m)
 		if (t->reason != REASON_OWNER_STUCK || !prove_is_on_cycle(t))
 			continue;
 		groups++;
-		for (struct task *c = t; !c->group; c = c->chain_next) {
+		for (struct task *c = t; !c->group; c = prove_next(c)) {
 			c->group = groups;
 			c->reason = REASON_CYCLE;
 		}

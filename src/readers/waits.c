@@ -103,17 +103,16 @@ static void waits_set_owner(const struct waits_context *c, struct object *o, pid
 	o->owner_state = OWNER_UNKNOWN;
 	if (!tid_ns)
 		return;
-	if (owner && owner->task->state == STATE_ENDED) {
-		o->owner_state = OWNER_ENDED;
-	} else if (owner) {
+	if (owner && owner->task->state != STATE_ENDED) {
 		o->owner_state = OWNER_TASK;
 		o->owner = owner->task;
 	} else if (c->in->capture->relative) {
 		o->owner_state = OWNER_FOREIGN;
 		o->live_because = model_format(c->model, "process %d shares the memory",
 					       (int)c->in->capture->relative);
-	} else if (c->tids_known) {
+	} else if (owner || c->tids_known) {
 		o->owner_state = OWNER_ENDED;
+		o->heir = owner ? NULL : c->heir;
 	}
 }
 

@@ -24,6 +24,7 @@ struct waits_context {
 	struct model *model;
 	const struct waits_owner *owners; /* ascending by tid_ns */
 	size_t owner_count;
+	struct task *heir; /* main, if the process was forked: see struct object; else NULL */
 	bool tids_known; /* the list of threads is complete, with every tid_ns: an owner that is not
 			  * in it has ended */
 };

@@ -2,7 +2,11 @@
  *
  * Demangling with a bound. A short mangled name can stand for a readable one of any size, because
  * it may repeat its own parts again and again; so the printer hands its text over in pieces, and
- * once there is enough of it we jump out of it. libiberty's own limit on recursion stays on.
+ * once there is enough of it we jump out of it.
+ *
+ * libiberty's limit on recursion refuses names above 1024 bytes, which templates do reach. For
+ * those it is switched off: the depth is then bounded by the length that we accept (measured:
+ * under 1 MB of stack).
  */
 #include "stack/demangle.h"
 
@@ -12,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MANGLED_BYTES_MAX  16384
+#define MANGLED_BYTES_MAX  4096
+#define LIMITED_BYTES_MAX  1024
 #define READABLE_BYTES_MAX 1024
 
 struct text {
@@ -41,11 +46,15 @@ static void take_piece(const char *piece, size_t n, void *arg)
  * identifier's buffer may be lost. */
 static bool demangle_into(struct text *t, const char *name)
 {
+	int options = strlen(name) > LIMITED_BYTES_MAX ? DMGL_NO_RECURSE_LIMIT : DMGL_NO_OPTS;
+
 	t->n = 0;
 	if (setjmp(t->full))
 		return true;
-	return rust_demangle_callback(name, DMGL_NO_OPTS, take_piece, t) ||
-	       (t->n = 0, cplus_demangle_v3_callback(name, DMGL_NO_OPTS, take_piece, t));
+	if (rust_demangle_callback(name, DMGL_NO_OPTS, take_piece, t))
+		return true;
+	t->n = 0;
+	return cplus_demangle_v3_callback(name, options, take_piece, t);
 }
 
 /* Replace every `from` by the shorter `to`. */
@@ -106,6 +115,7 @@ char *demangle_name(const char *name)
 				    "std::__cxx11::basic_string<char, std::char_traits<char>, "
 				    "std::allocator<char> >",
 				    "std::string");
+			replace_all(t->v, "std::string >", "std::string>");
 			replace_all(t->v, "std::__cxx11::", "std::");
 			readable = strdup(t->v);
 			free(t);

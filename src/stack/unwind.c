@@ -7,6 +7,7 @@
  * except where a signal may have switched stacks.
  */
 #include "stack/unwind.h"
+#include "stack/code.h"
 #include "stack/unwind_steps.h"
 
 #include <stdlib.h>
@@ -42,62 +43,82 @@ void unwinder_free(struct unwinder *u)
 	free(u);
 }
 
+/* Does the module's file say for sure what the process has at `vaddr`? */
+static bool is_constant(const struct module *m, uint64_t vaddr)
+{
+	size_t n;
+	const Elf64_Phdr *p;
+
+	if (!m->file)
+		return false;
+	p = elf_file_segments(m->file, &n);
+	for (size_t i = 0; i < n; i++)
+		if (p[i].p_type == PT_LOAD && vaddr >= p[i].p_vaddr &&
+		    vaddr - p[i].p_vaddr < p[i].p_filesz)
+			return !(p[i].p_flags & PF_W);
+	return false;
+}
+
 bool unwind_read(const struct unwinder *u, uint64_t address, void *buf, size_t bytes)
 {
+	const struct module *m = modules_find(u->mods, address);
+
+	if (!m)
+		return u->read(u->read_ctx, address, buf, bytes) == bytes;
+	if (is_constant(m, address - m->bias))
+		return modules_read(u->mods, address, buf, bytes) == bytes;
 	return u->read(u->read_ctx, address, buf, bytes) == bytes ||
 	       modules_read(u->mods, address, buf, bytes) == bytes;
 }
 
-/* mov $15, %rax (or %eax); syscall: the call rt_sigreturn, the same in glibc and musl. */
 bool unwind_at_trampoline(const struct unwinder *u, uint64_t ip)
 {
-	static const unsigned char wide[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-	static const unsigned char narrow[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-	unsigned char code[sizeof(wide)];
+	uint8_t code[CODE_SIGNAL_BYTES];
 
-	if (modules_read(u->mods, ip, code, sizeof(code)) != sizeof(code) &&
-	    u->read(u->read_ctx, ip, code, sizeof(code)) != sizeof(code))
-		return false;
-	return !memcmp(code, wide, sizeof(wide)) || !memcmp(code, narrow, sizeof(narrow));
+	return unwind_read(u, ip, code, sizeof(code)) && code_is_signal_return(code, sizeof(code));
 }
 
-static void regs_from_arch(struct unwind_regs *r, const struct arch_regs *a)
+/* No program has code below its first pages or above its address space. */
+static bool may_be_code(uint64_t ip)
 {
-	const struct user_regs_struct *raw = &a->raw;
-
-	*r = (struct unwind_regs){
-		.v = { raw->rax, raw->rdx, raw->rcx, raw->rbx, raw->rsi, raw->rdi, raw->rbp,
-		       raw->rsp, raw->r8, raw->r9, raw->r10, raw->r11, raw->r12, raw->r13, raw->r14,
-		       raw->r15, raw->rip },
-		.exact = true,
-	};
+	return ip >= 0x10000 && ip < UINT64_C(0x7ffffffff000);
 }
 
-static enum unwind_step step(struct unwinder *u, struct unwind_regs *r)
+/* *sure is cleared where the way was guessed from code that is no module's. */
+static enum unwind_step step(struct unwinder *u, struct unwind_regs *r, bool trampoline, bool *sure)
 {
-	enum unwind_step s = unwind_step_cfi(u, r);
+	uint64_t ip = r->v[UNWIND_RIP];
+	enum unwind_step s;
 
+	if (!may_be_code(ip))
+		return UNWIND_FAILED;
+	if (trampoline)
+		return unwind_step_signal(u, r);
+	s = unwind_step_cfi(u, r);
 	if (s == UNWIND_OK || s == UNWIND_END)
 		return s;
-	if (unwind_is_outermost(u, r->v[UNWIND_RIP]))
+	if (unwind_is_outermost(u, ip))
 		return UNWIND_END;
 	if (s == UNWIND_UNKNOWN)
 		s = unwind_step_dwfl(u, r);
 	if (s != UNWIND_OK)
 		s = unwind_step_follow(u, r);
-	if (s != UNWIND_OK)
+	if (s != UNWIND_OK) {
 		s = unwind_step_guess(u, r);
+		*sure &= modules_find(u->mods, ip) != NULL;
+	}
 	return s;
 }
 
 void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwind_frame *frames,
 		   size_t max, size_t *n, bool *complete)
 {
-	struct unwind_regs r, before;
+	struct unwind_regs r;
 	enum unwind_step s;
-	bool trampoline;
+	bool trampoline, sure = true;
+	uint64_t sp;
 
-	regs_from_arch(&r, regs);
+	unwind_regs_from_arch(&r, regs);
 	*n = 0;
 	*complete = false;
 	if (max > UNWIND_FRAMES_MAX)
@@ -105,15 +126,15 @@ void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwi
 	while (*n < max) {
 		trampoline = unwind_at_trampoline(u, r.v[UNWIND_RIP]);
 		r.exact |= trampoline;
-		frames[(*n)++] = (struct unwind_frame){ r.v[UNWIND_RIP], r.v[UNWIND_RSP], r.exact };
-		before = r;
-		s = step(u, &r);
+		sp = r.v[UNWIND_RSP];
+		frames[(*n)++] = (struct unwind_frame){ r.v[UNWIND_RIP], sp, r.exact };
+		s = step(u, &r, trampoline, &sure);
 		if (s == UNWIND_END || (s == UNWIND_OK && !r.v[UNWIND_RIP]))
-			*complete = true;
+			*complete = sure;
 		if (s != UNWIND_OK || !r.v[UNWIND_RIP])
 			return;
 		r.exact = trampoline;
-		if (!trampoline && r.v[UNWIND_RSP] <= before.v[UNWIND_RSP])
+		if (!trampoline && r.v[UNWIND_RSP] <= sp)
 			return;
 	}
 }

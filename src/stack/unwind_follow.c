@@ -5,7 +5,7 @@
  *
  * For C libraries that describe nothing (musl as distributions build it, without frame pointers)
  * this is the only exact way. At a branch the straight way is tried first, the other one if it
- * leads nowhere. The return address must lie behind a call. Work is bounded.
+ * leads nowhere. The return address must be one. Work is bounded.
  */
 #include "stack/code.h"
 #include "stack/unwind_steps.h"
@@ -29,12 +29,14 @@ struct follower {
 	uint64_t seen[SEEN_SLOTS];
 };
 
-bool unwind_behind_call(const struct unwinder *u, uint64_t ip)
+bool unwind_may_return_to(const struct unwinder *u, uint64_t ip)
 {
 	uint8_t code[8];
 
-	return modules_read(u->mods, ip - sizeof(code), code, sizeof(code)) == sizeof(code) &&
-	       code_ends_in_call(code, sizeof(code));
+	if (modules_read(u->mods, ip - sizeof(code), code, sizeof(code)) == sizeof(code) &&
+	    code_ends_in_call(code, sizeof(code)))
+		return true;
+	return unwind_at_trampoline(u, ip);
 }
 
 /* True if `ip` was passed before. */
@@ -105,7 +107,7 @@ static bool is_padding(const uint8_t *p, size_t n)
 		     (n > 2 && p[0] == 0x66 && (p[1] == 0x90 || p[1] == 0x2e || p[1] == 0x0f)));
 }
 
-/* Follow one path to its end; true if that is a return to behind a call. */
+/* Follow one path to its end; true if that is a return to where a return may lead. */
 static bool follow(struct follower *f, struct path *p)
 {
 	struct code_instruction i;
@@ -120,7 +122,7 @@ static bool follow(struct follower *f, struct path *p)
 		if (i.call && is_padding(code + i.bytes, n - i.bytes))
 			return false;
 		if (i.effect == CODE_RETURN || i.effect == CODE_FAR_JUMP) {
-			if (!load(f, p->regs[UNWIND_RSP], &to) || !unwind_behind_call(f->u, to))
+			if (!load(f, p->regs[UNWIND_RSP], &to) || !unwind_may_return_to(f->u, to))
 				return false;
 			p->regs[UNWIND_RIP] = to;
 			p->regs[UNWIND_RSP] += 8;

@@ -3,10 +3,12 @@
  * Steps where neither tables nor the code lead further: just-in-time compiled code, functions
  * that do not return.
  *
- * A guess is taken only if the return address lies behind a call instruction of a module. How
+ * A guess is taken only if the return address lies behind a call instruction of a module, or is
+ * where signal handlers return to. How
  * outermost frames look is known: the program's entry point, and in musl the exit call after a
  * thread's function returned.
  */
+#include "stack/code.h"
 #include "stack/unwind_steps.h"
 
 #include <string.h>
@@ -14,17 +16,6 @@
 #define FRAME_BYTES_MAX (1u << 20)
 #define ENTRY_BYTES_MAX 64 /* _start is shorter than that */
 #define OUTERMOST_WORDS 128
-
-/* clone() of musl, after the thread's function: mov %eax,%edi; xor %eax,%eax; mov $60,%al;
- * syscall. */
-static bool at_thread_exit(const struct unwinder *u, uint64_t ip)
-{
-	static const unsigned char want[] = { 0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05 };
-	unsigned char code[sizeof(want)];
-
-	return modules_read(u->mods, ip, code, sizeof(code)) == sizeof(code) &&
-	       !memcmp(code, want, sizeof(want));
-}
 
 static bool at_entry(const struct module *m, uint64_t ip)
 {
@@ -38,7 +29,10 @@ static bool at_entry(const struct module *m, uint64_t ip)
 
 bool unwind_is_outermost(const struct unwinder *u, uint64_t ip)
 {
-	return at_entry(modules_find(u->mods, ip), ip) || at_thread_exit(u, ip);
+	uint8_t code[CODE_BYTES_MAX];
+	size_t n = modules_read(u->mods, ip, code, sizeof(code));
+
+	return at_entry(modules_find(u->mods, ip), ip) || code_is_thread_exit(code, n);
 }
 
 /* A function that never returns (it calls exit at its end) and keeps no frame pointer leaves no
@@ -46,14 +40,10 @@ bool unwind_is_outermost(const struct unwinder *u, uint64_t ip)
 static enum unwind_step step_to_outermost(struct unwinder *u, struct unwind_regs *r)
 {
 	uint64_t words[OUTERMOST_WORDS], sp = r->v[UNWIND_RSP];
-	size_t n = 0;
+	size_t n = sp % 8 ? 0 : u->read(u->read_ctx, sp, words, sizeof(words)) / sizeof(words[0]);
 
-	if (sp % 8)
-		return UNWIND_FAILED;
-	while (n < OUTERMOST_WORDS && unwind_read(u, sp + 8 * n, &words[n], sizeof(words[n])))
-		n++;
 	for (size_t i = 0; i < n; i++) {
-		if (!unwind_is_outermost(u, words[i]) || !unwind_behind_call(u, words[i]))
+		if (!unwind_is_outermost(u, words[i]) || !unwind_may_return_to(u, words[i]))
 			continue;
 		memset(r->v, 0, sizeof(r->v));
 		r->v[UNWIND_RIP] = words[i];
@@ -68,7 +58,7 @@ static enum unwind_step step_frame_pointer(struct unwinder *u, struct unwind_reg
 	uint64_t rbp = r->v[UNWIND_RBP], rsp = r->v[UNWIND_RSP], frame[2];
 
 	if (rbp % 8 || rbp < rsp || rbp - rsp > FRAME_BYTES_MAX ||
-	    !unwind_read(u, rbp, frame, sizeof(frame)) || !unwind_behind_call(u, frame[1]))
+	    !unwind_read(u, rbp, frame, sizeof(frame)) || !unwind_may_return_to(u, frame[1]))
 		return UNWIND_FAILED;
 	r->v[UNWIND_RBP] = frame[0];
 	r->v[UNWIND_RSP] = rbp + 16;

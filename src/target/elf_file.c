@@ -104,7 +104,7 @@ static bool header_is_ours(const Elf64_Ehdr *h)
 {
 	return !memcmp(h->e_ident, ELFMAG, SELFMAG) && h->e_ident[EI_CLASS] == ELFCLASS64 &&
 	       h->e_ident[EI_DATA] == ELFDATA2LSB && h->e_machine == EM_X86_64 &&
-	       (h->e_type == ET_EXEC || h->e_type == ET_DYN);
+	       (h->e_type == ET_EXEC || h->e_type == ET_DYN || h->e_type == ET_REL);
 }
 
 static void file_load_segments(struct elf_file *f)

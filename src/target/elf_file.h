@@ -7,7 +7,8 @@
  * of blocks. Every offset and count of the file is checked against its size at the time it was
  * opened; names are returned only if they are terminated inside their table.
  *
- * Only little-endian 64-bit x86-64 programs and libraries are accepted. Single-threaded use, also
+ * Only little-endian 64-bit x86-64 files are accepted: programs, libraries, and the relocatable
+ * ones that dwz makes. Single-threaded use, also
  * of the functions that take a const pointer: they fill the cache.
  */
 #ifndef STRAND_TARGET_ELF_FILE_H

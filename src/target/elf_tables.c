@@ -257,20 +257,34 @@ static bool find_build_id(const unsigned char *n, size_t bytes, size_t align, ui
 	return false;
 }
 
+static size_t load_build_id(const struct elf_file *f, uint64_t offset, uint64_t bytes,
+			    uint64_t align, uint8_t *buf, size_t size)
+{
+	unsigned char *notes = bytes <= NOTE_BYTES_MAX ? elf_file_load(f, offset, bytes) : NULL;
+	size_t got = 0;
+
+	if (notes)
+		find_build_id(notes, bytes, align == 8 ? 8 : 4, buf, size, &got);
+	free(notes);
+	return got;
+}
+
 size_t elf_file_build_id(const struct elf_file *f, uint8_t *buf, size_t size)
 {
-	const Elf64_Phdr *p;
-	unsigned char *notes;
 	size_t got = 0;
 
 	for (size_t i = 0; i < f->segment_count && !got; i++) {
-		p = &f->segments[i];
-		if (p->p_type != PT_NOTE || p->p_filesz > NOTE_BYTES_MAX)
-			continue;
-		notes = elf_file_load(f, p->p_offset, p->p_filesz);
-		if (notes)
-			find_build_id(notes, p->p_filesz, p->p_align == 8 ? 8 : 4, buf, size, &got);
-		free(notes);
+		const Elf64_Phdr *p = &f->segments[i];
+
+		if (p->p_type == PT_NOTE)
+			got = load_build_id(f, p->p_offset, p->p_filesz, p->p_align, buf, size);
+	}
+	for (size_t i = 1; i < f->section_count && !got; i++) {
+		const Elf64_Shdr *sh = &f->sections[i];
+
+		if (sh->sh_type == SHT_NOTE)
+			got = load_build_id(f, sh->sh_offset, sh->sh_size, sh->sh_addralign, buf,
+					    size);
 	}
 	return got;
 }

@@ -19,7 +19,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define VDSO_BYTES_MAX (1u << 20)
+#define VDSO_BYTES_MAX	  (1u << 20)
+#define COMPARE_BYTES	  65536
+#define COMPARE_BYTES_MAX (1u << 20)
 
 static uint64_t read_entry(pid_t pid)
 {
@@ -55,53 +57,70 @@ void module_opener_init(struct module_opener *o, pid_t pid)
 	}
 }
 
-/* Some file systems show another device in stat than in maps (btrfs): then the bytes decide. */
-static bool same_bytes(pid_t pid, const struct mapping *map, int fd)
+/* `path` opened for reading if it is a regular file, else -1. */
+static int open_regular(const char *path, struct stat *st)
 {
-	unsigned char a[1024], b[1024];
-
-	return memory_read(pid, map->start, a, sizeof(a)) == sizeof(a) &&
-	       pread(fd, b, sizeof(b), (off_t)map->offset) == (ssize_t)sizeof(b) &&
-	       !memcmp(a, b, sizeof(a));
-}
-
-/* `path` opened for reading if it is the regular file that `map` maps, else -1. */
-static int open_checked(pid_t pid, const struct mapping *map, const char *path)
-{
-	int fd, look = open(path, O_PATH | O_CLOEXEC);
+	int fd = -1, look = open(path, O_PATH | O_CLOEXEC);
 	char self[64];
-	struct stat st;
 
 	if (look < 0)
 		return -1;
-	fd = -1;
-	if (fstat(look, &st) || !S_ISREG(st.st_mode) || st.st_ino != map->inode)
-		goto out;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
-	fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && st.st_dev != makedev(map->dev_major, map->dev_minor) &&
-	    !same_bytes(pid, map, fd)) {
-		close(fd);
-		fd = -1;
+	if (!fstat(look, st) && S_ISREG(st->st_mode)) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+		fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	}
-out:
 	close(look);
 	return fd;
+}
+
+/* Does the file hold what is mapped? */
+static bool same_bytes(pid_t pid, const struct mapping *map, int fd)
+{
+	uint64_t bytes = map->end - map->start, at, n;
+	char *a = malloc(2 * COMPARE_BYTES), *b = a + COMPARE_BYTES;
+	bool same = a != NULL;
+
+	if (bytes > COMPARE_BYTES_MAX)
+		bytes = COMPARE_BYTES_MAX;
+	for (at = 0; same && at < bytes; at += n) {
+		n = bytes - at < COMPARE_BYTES ? bytes - at : COMPARE_BYTES;
+		memset(b, 0, n); /* the rest of a file's last page */
+		same = pread(fd, b, n, (off_t)(map->offset + at)) > 0 &&
+		       memory_read(pid, map->start + at, a, n) == n && !memcmp(a, b, n);
+	}
+	free(a);
+	return same;
+}
+
+/* `path` opened for reading if that is the file that `map` maps, else -1. Some file systems
+ * (btrfs, overlays) show another device or inode in stat than in maps: then the bytes decide. */
+static int open_checked(pid_t pid, const struct mapping *map, const char *path)
+{
+	struct stat st;
+	int fd = open_regular(path, &st);
+
+	if (fd < 0 ||
+	    (st.st_ino == map->inode && st.st_dev == makedev(map->dev_major, map->dev_minor)) ||
+	    same_bytes(pid, map, fd))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 static int open_mapped_file(const struct module_opener *o, const struct mapping *map)
 {
 	char path[PATH_MAX + 64];
+	struct stat st;
 	int fd, n;
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)o->pid,
 		 (unsigned long long)map->start, (unsigned long long)map->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = open_regular(path, &st);
 	if (fd >= 0)
 		return fd;
 	n = snprintf(path, sizeof(path), "/proc/%d/root%s", (int)o->pid, map->path);
 	fd = n > 0 && (size_t)n < sizeof(path) ? open_checked(o->pid, map, path) : -1;
-	if (fd >= 0)
+	if (fd >= 0 || map->inode != o->exe_inode)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)o->pid);
 	return open_checked(o->pid, map, path);
@@ -127,13 +146,21 @@ static int open_vdso(pid_t pid, const struct mapping *map)
 	return fd;
 }
 
-int module_open_file(const struct module_opener *o, const struct mapping *map,
-		     struct elf_file **out)
+bool module_same_file(const struct mapping *a, const struct mapping *b)
+{
+	return a->inode == b->inode && a->dev_major == b->dev_major &&
+	       a->dev_minor == b->dev_minor && !strcmp(a->path, b->path);
+}
+
+int module_open_file(const struct module_opener *o, const struct maps *maps,
+		     const struct mapping *map, struct elf_file **out)
 {
 	int fd, code;
 
 	*out = NULL;
 	fd = map->inode ? open_mapped_file(o, map) : open_vdso(o->pid, map);
+	if (fd < 0 && map->inode)
+		fd = module_copy_file(o->pid, maps, map);
 	if (fd < 0)
 		return 0;
 	code = elf_file_open(fd, out);

@@ -39,12 +39,6 @@ struct rejects {
 	size_t n, room;
 };
 
-static bool same_file(const struct mapping *a, const struct mapping *b)
-{
-	return a->inode == b->inode && a->dev_major == b->dev_major &&
-	       a->dev_minor == b->dev_minor && !strcmp(a->path, b->path);
-}
-
 static bool is_rejected(const struct rejects *r, const struct mapping *map)
 {
 	for (size_t i = 0; i < r->n; i++)
@@ -69,24 +63,50 @@ static int reject(struct rejects *r, const struct mapping *map)
 	return 0;
 }
 
-/* The bias of a copy of `f` of which `map` is an executable mapping. */
-static bool find_bias(const struct elf_file *f, const struct mapping *map, uint64_t *bias)
+/* How many segments of `f` are mapped where they should be with this bias? */
+static unsigned count_fitting(const struct elf_file *f, const struct maps *maps,
+			      const struct mapping *own, uint64_t bias)
+{
+	const struct mapping *map;
+	const Elf64_Phdr *p;
+	unsigned fitting = 0;
+	uint64_t page;
+	size_t n;
+
+	p = elf_file_segments(f, &n);
+	for (size_t i = 0; i < n; i++) {
+		page = (p[i].p_vaddr & ~(PAGE_BYTES - 1)) + bias;
+		map = p[i].p_type == PT_LOAD ? maps_find(maps, page) : NULL;
+		fitting += map && module_same_file(map, own) &&
+			   map->offset + (page - map->start) == (p[i].p_offset & ~(PAGE_BYTES - 1));
+	}
+	return fitting;
+}
+
+/* The bias of the copy of `f` of which `map` is an executable mapping. Segments may share a page
+ * of the file: that bias is right with which most of them are where they should be. */
+static bool find_bias(const struct elf_file *f, const struct maps *maps, const struct mapping *map,
+		      uint64_t *bias)
 {
 	size_t n;
 	const Elf64_Phdr *p = elf_file_segments(f, &n);
-	uint64_t first, bytes = map->end - map->start;
+	uint64_t first, guess;
+	unsigned best = 0, fitting;
 
 	for (size_t i = 0; i < n; i++) {
 		if (p[i].p_type != PT_LOAD || !(p[i].p_flags & PF_X))
 			continue;
 		first = p[i].p_offset & ~(PAGE_BYTES - 1);
-		if (map->offset < first || map->offset - first >= p[i].p_filesz + PAGE_BYTES ||
-		    bytes > p[i].p_filesz + 2 * PAGE_BYTES)
+		if (map->offset < first || map->offset - first >= p[i].p_filesz + PAGE_BYTES)
 			continue;
-		*bias = map->start - map->offset + p[i].p_offset - p[i].p_vaddr;
-		return true;
+		guess = map->start - map->offset + p[i].p_offset - p[i].p_vaddr;
+		fitting = 1 + count_fitting(f, maps, map, guess);
+		if (fitting <= best)
+			continue;
+		best = fitting;
+		*bias = guess;
 	}
-	return false;
+	return best;
 }
 
 /* Where a copy of `f` with this bias lies, by its program headers, in whole pages. */
@@ -118,7 +138,7 @@ static void take_range(struct module *m, const struct maps *maps, const struct m
 	m->end = own->end;
 	m->offset = own->offset;
 	for (map = maps->v; map < last; map++) {
-		if (map->start < low || map->start >= high || !same_file(map, own))
+		if (map->start < low || map->start >= high || !module_same_file(map, own))
 			continue;
 		if (map->start < m->start) {
 			m->start = map->start;
@@ -142,7 +162,7 @@ static void take_range_blindly(struct module *m, const struct maps *maps, const 
 	m->offset = own->offset;
 	for (before = own, map = own; map > maps->v && before->offset;) {
 		map--;
-		if (!same_file(map, own))
+		if (!module_same_file(map, own))
 			continue;
 		if (map->offset > before->offset)
 			break;
@@ -152,7 +172,7 @@ static void take_range_blindly(struct module *m, const struct maps *maps, const 
 	}
 	m->end = own->end;
 	for (before = own, map = own + 1; map < maps->v + maps->n; map++) {
-		if (!same_file(map, own))
+		if (!module_same_file(map, own))
 			continue;
 		if (map->offset < before->offset)
 			break;
@@ -194,7 +214,7 @@ static int describe_module(struct module *m, const struct maps *maps, const stru
 	m->fd = -1;
 	if (set_names(m, map->path))
 		return ERR_NOMEM;
-	if (!file || !find_bias(file, map, &m->bias)) {
+	if (!file || !find_bias(file, maps, map, &m->bias)) {
 		take_range_blindly(m, maps, map);
 		return 0;
 	}
@@ -215,7 +235,7 @@ static bool is_covered(const struct modules *m, const struct maps *maps, const s
 		if (map->start < m->v[i].start || map->start >= m->v[i].end)
 			continue;
 		first = maps_find(maps, m->v[i].start);
-		if (first && same_file(first, map))
+		if (first && module_same_file(first, map))
 			return true;
 	}
 	return false;
@@ -251,7 +271,7 @@ static int consider_mapping(struct modules *m, struct rejects *no, struct module
 
 	if (is_covered(m, maps, map) || (map->inode && is_rejected(no, map)))
 		return 0;
-	code = module_open_file(opener, map, &file);
+	code = module_open_file(opener, maps, map, &file);
 	if (code == ERR_BAD_FORMAT)
 		return reject(no, map);
 	if (code == ERR_NOMEM)

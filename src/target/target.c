@@ -16,8 +16,9 @@
 
 #include "target/procfs.h"
 
-/* Flag of kernel threads in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
-#define PF_KTHREAD 0x00200000
+/* Flags in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
+#define PF_KTHREAD    0x00200000
+#define PF_FORKNOEXEC 0x00000040
 
 static char *target_read_file(pid_t pid, const char *name, size_t *bytes)
 {
@@ -138,13 +139,12 @@ static pid_t target_find_through(pid_t pid)
 static int target_fill(struct target *t, const char *status, const char *stat)
 {
 	const char *start = procfs_find_stat_field(stat, 22);
-	const char *caught = procfs_find_field(status, "SigCgt");
+	const char *flags = procfs_find_stat_field(stat, 9);
 	char path[64];
 
 	t->ppid = (pid_t)target_field(status, "PPid");
 	t->start_ticks = start ? strtoull(start, NULL, 10) : 0;
-	/* Unknown handlers could wake anybody: assume all. */
-	t->caught_signals = caught ? strtoull(caught, NULL, 16) : UINT64_MAX;
+	t->forked = !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
 	t->pid_namespace_depth = target_namespace_depth(status);
 	t->through = target_find_through(t->pid);
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->through);
@@ -233,6 +233,16 @@ bool target_is_there(const struct target *t)
 	struct target_thread info;
 
 	return !target_read_thread(t->pid, t->pid, &info) && info.start_ticks == t->start_ticks;
+}
+
+uint64_t target_read_caught_signals(const struct target *t)
+{
+	char *status = target_read_file(t->pid, "status", NULL);
+	const char *caught = status ? procfs_find_field(status, "SigCgt") : NULL;
+	uint64_t signals = caught ? strtoull(caught, NULL, 16) : UINT64_MAX;
+
+	free(status);
+	return signals;
 }
 
 int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out)

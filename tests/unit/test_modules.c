@@ -17,6 +17,7 @@
 
 #include "sample.h"
 #include "target/elf_file.h"
+#include "target/module_open.h"
 
 static char static_byte = 1;
 static char zeroed_byte;
@@ -278,6 +279,42 @@ static void test_twice_and_deleted(void **state)
 	sample_end(&s);
 }
 
+/* The C library put together again from memory: its text, and its symbols although the loader has
+ * changed the dynamic segment. */
+static void test_copy(void **state)
+{
+	const struct elf_symbols *symbols;
+	const struct mapping *map;
+	unsigned char bytes[64];
+	uint64_t offset, room;
+	struct elf_file *f;
+	struct view v;
+	bool found = false;
+	int fd;
+
+	(void)state;
+	view_open(&v, getpid());
+	map = maps_find(&v.maps, (uintptr_t)&getppid);
+	fd = module_copy_file(getpid(), &v.maps, map);
+	assert_true(fd >= 0);
+	assert_int_equal(elf_file_open(fd, &f), 0);
+	symbols = elf_file_dynsym(f);
+	assert_true(symbols->n > 1000);
+	for (size_t i = 1; i < symbols->n && !found; i++) {
+		if (strcmp(elf_symbols_name(symbols, i), "getppid"))
+			continue;
+		found = true;
+		assert_true(elf_file_locate(f, symbols->v[i].st_value, &offset, &room));
+		assert_int_equal(elf_file_read(f, offset, bytes, sizeof(bytes)), sizeof(bytes));
+		assert_memory_equal(bytes, (void *)&getppid, sizeof(bytes));
+	}
+	assert_true(found);
+	elf_file_close(f);
+	assert_int_equal(module_copy_file(getpid(), &v.maps, maps_find(&v.maps, (uintptr_t)&v)),
+			 -1);
+	view_close(&v);
+}
+
 /* A path that leads to another file now must not be taken for the mapped one. */
 static void test_replaced(void **state)
 {
@@ -429,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_other_mappings),
 		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_twice_and_deleted),
+		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_no_sections),
 		cmocka_unit_test(test_truncated),

@@ -148,6 +148,29 @@ static void test_owner_ended_and_who_waits_behind(void **state)
 	assert_stuck(b, REASON_OWNER_STUCK);
 }
 
+/* In a forked process the main thread, a copy of the one that called fork, may own what names a
+ * thread of the parent. */
+static void test_heirs_of_forked_locks(void **state)
+{
+	struct model *m = *state;
+	struct task *heir = add_task(m, STATE_SLEEPING);
+	struct task *a = add_mutex_waiter(m, 0x10), *b = add_mutex_waiter(m, 0x20);
+
+	a->wait->object->owner_state = OWNER_ENDED;
+	a->wait->object->heir = heir;
+	own(b, a);
+	prove(m);
+	assert_live(a);
+	assert_live(b);
+	heir->state = STATE_BLOCKED;
+	heir->wait = a->wait; /* the heir itself waits for it */
+	prove(m);
+	assert_stuck(heir, REASON_OWNER_ENDED);
+	assert_stuck(a, REASON_OWNER_ENDED);
+	assert_stuck(b, REASON_OWNER_STUCK);
+	assert_int_equal(a->group, 0);
+}
+
 static void test_ended_main_thread_is_no_waker(void **state)
 {
 	struct model *m = *state;
@@ -244,6 +267,20 @@ static void test_a_handler_interrupts_semaphores_and_futexes(void **state)
 	a->handled_signals = 1;
 	prove(m);
 	assert_live(a);
+}
+
+static void test_handlers_that_jump_end_any_wait(void **state)
+{
+	struct model *m = *state;
+	struct task *a = add_mutex_waiter(m, 0x10), *b = add_mutex_waiter(m, 0x20);
+
+	own(a, a);
+	own(b, b);
+	a->handled_signals = 1;
+	m->handlers_jump = true;
+	prove(m);
+	assert_live(a);
+	assert_stuck(b, REASON_SELF); /* no handler runs in this one */
 }
 
 static void test_withheld_shared_waits_are_live(void **state)
@@ -347,6 +384,7 @@ int main(void)
 		TEST(test_cycle_with_a_deadline_is_live),
 		TEST(test_self),
 		TEST(test_owner_ended_and_who_waits_behind),
+		TEST(test_heirs_of_forked_locks),
 		TEST(test_ended_main_thread_is_no_waker),
 		TEST(test_uncertain_owners_are_live),
 		TEST(test_chain_to_a_live_owner_is_live),
@@ -354,6 +392,7 @@ int main(void)
 		TEST(test_one_live_task_reaches_every_shared_object),
 		TEST(test_a_handler_reaches_every_shared_object),
 		TEST(test_a_handler_interrupts_semaphores_and_futexes),
+		TEST(test_handlers_that_jump_end_any_wait),
 		TEST(test_withheld_shared_waits_are_live),
 		TEST(test_a_live_task_may_cancel_a_join_cycle),
 		TEST(test_running_and_pending_tasks_are_live),
