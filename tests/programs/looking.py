@@ -227,7 +227,7 @@ def inner_process(pid, inner):
             found += [int(child) for child in read_proc(parent, tid, "children").split()]
     for descendant in found[1:]:
         status = read_proc(descendant, descendant, "status")
-        if re.search(r"^NSpid:.*\t%d$" % inner, status, re.MULTILINE):
+        if re.search(r"^NSpid:\t\d+\t%d\b" % inner, status, re.MULTILINE):
             return descendant
     raise Failure("no process %d in the namespace; there are %s" % (inner, found[1:]))
 

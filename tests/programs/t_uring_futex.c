@@ -2,11 +2,13 @@
  *
  * expect: none
  * looks: 200
+ * args: mapped | unmapped
  * ends: quit
  * variants: -O2
  *
  * What it is: every thread sleeps on a futex, but the kernel was told by io_uring to wake it once
- * the standard input becomes readable. No thread of any process will run for it.
+ * the standard input becomes readable. No thread of any process will run for it. "unmapped": the
+ * program has given up its view of the ring; the request is with the kernel.
  */
 #include "uring.h"
 #include <linux/futex.h>
@@ -22,7 +24,7 @@ static void *sleep_on_word(void *arg)
 	return arg;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct io_uring_sqe entry[2] = {
 		{ .opcode = IORING_OP_POLL_ADD, .fd = STDIN_FILENO, .flags = IOSQE_IO_LINK },
@@ -31,6 +33,7 @@ int main(void)
 	struct uring uring;
 	pthread_t thread;
 
+	PROG_CHECK(argc == 2);
 	uring_open(&uring);
 	entry[0].poll32_events = POLLIN;
 	entry[1].addr = (unsigned long)&word;
@@ -38,6 +41,8 @@ int main(void)
 	entry[1].addr3 = ~0u; /* the bits */
 	if (!uring_submit(&uring, entry, 2))
 		return 77;
+	if (strcmp(argv[1], "unmapped") == 0)
+		uring_unmap(&uring);
 	thread = prog_thread(sleep_on_word, NULL);
 	prog_ready();
 	pthread_join(thread, NULL);

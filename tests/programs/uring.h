@@ -14,6 +14,7 @@
 
 struct uring {
 	int fd;
+	size_t ring_bytes, entry_bytes;
 	char *ring;
 	struct io_uring_sqe *entries;
 	struct io_uring_params params;
@@ -21,21 +22,27 @@ struct uring {
 
 static inline void uring_open(struct uring *uring)
 {
-	size_t ring_bytes, entry_bytes;
-
 	memset(uring, 0, sizeof(*uring));
 	uring->fd = syscall(SYS_io_uring_setup, 8, &uring->params);
 	if (uring->fd < 0)
 		_exit(77);
 	PROG_CHECK(uring->params.features & IORING_FEAT_SINGLE_MMAP);
-	ring_bytes = uring->params.sq_off.array + uring->params.sq_entries * sizeof(unsigned) +
-		     uring->params.cq_entries * sizeof(struct io_uring_cqe) + 4096;
-	entry_bytes = uring->params.sq_entries * sizeof(struct io_uring_sqe);
-	uring->ring = mmap(NULL, ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-			   uring->fd, IORING_OFF_SQ_RING);
-	uring->entries = mmap(NULL, entry_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-			      uring->fd, IORING_OFF_SQES);
+	uring->ring_bytes = uring->params.sq_off.array +
+			    uring->params.sq_entries * sizeof(unsigned) +
+			    uring->params.cq_entries * sizeof(struct io_uring_cqe) + 4096;
+	uring->entry_bytes = uring->params.sq_entries * sizeof(struct io_uring_sqe);
+	uring->ring = mmap(NULL, uring->ring_bytes, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_POPULATE, uring->fd, IORING_OFF_SQ_RING);
+	uring->entries = mmap(NULL, uring->entry_bytes, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_POPULATE, uring->fd, IORING_OFF_SQES);
 	PROG_CHECK(uring->ring != MAP_FAILED && uring->entries != MAP_FAILED);
+}
+
+/* What was submitted stays with the kernel. */
+static inline void uring_unmap(struct uring *uring)
+{
+	PROG_CHECK(munmap(uring->ring, uring->ring_bytes) == 0);
+	PROG_CHECK(munmap(uring->entries, uring->entry_bytes) == 0);
 }
 
 /* Submits count entries (linked where their flags say so); false if the kernel took fewer. */
