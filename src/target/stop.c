@@ -31,6 +31,7 @@
 #include <time.h>
 
 #include "target/procfs.h"
+#include "target/seize_guard.h"
 #include "target/target.h"
 
 /* How long stop_free() waits for threads whose interrupt is still on its way. */
@@ -58,6 +59,7 @@ struct stop {
 	int64_t begin_ns, end_ns; /* of the stop; begin 0: not begun */
 	int64_t max_pause_ns, thread_wait_ns;
 	int refused_errno; /* why a seize was refused */
+	struct seize_guard *guard;
 };
 
 static int64_t now_ns(void)
@@ -184,7 +186,7 @@ static void stop_seize_new(struct stop *s)
 
 		if (t->phase != SLOT_NEW || stop_leaves_asleep(s, t))
 			continue;
-		if (ptrace(PTRACE_SEIZE, t->thread.tid, NULL, NULL) == 0) {
+		if (seize_guard_seize(s->guard, t->thread.tid) == 0) {
 			t->phase = SLOT_SEIZED;
 			continue;
 		}
@@ -435,6 +437,7 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	s->pid = pid;
 	s->max_pause_ns = limits->max_pause_ns;
 	s->thread_wait_ns = limits->thread_wait_ns;
+	s->guard = seize_guard_start(pid);
 	for (int i = 0; i < limits->tries; i++) {
 		if (i) {
 			stop_release(s);
@@ -445,6 +448,8 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 		if (rc || !awaited)
 			break;
 	}
+	seize_guard_end(s->guard);
+	s->guard = NULL;
 	if (!rc) {
 		stop_mark_unstopped(s);
 		rc = stop_judge(s, e);
