@@ -168,7 +168,8 @@ end_demo() {
 
 demo() {
 	program=$BUILD/demo_deadlock
-	quietly gcc -g -O0 -pthread -o "$program" tests/programs/demo_deadlock.c
+	quietly gcc -g -O0 -pthread -fdebug-prefix-map="$src"=. -o "$program" \
+		tests/programs/demo_deadlock.c
 	trap end_demo EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT

@@ -174,6 +174,8 @@ struct model {
 	enum model_seen seen;
 	enum model_proof proof;
 	int64_t pause_ns;
+	bool handlers_jump; /* a signal handler may leave by siglongjmp or the like: no wait of a
+			     * task with handled_signals is given as stuck */
 	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
 				      * why ("io_uring is in use"); static or the model's */
 	bool cancels;		     /* some module imports pthread_cancel */

@@ -9,12 +9,15 @@
  */
 #include "readers/capture.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "readers/futex.h"
 #include "readers/io.h"
@@ -29,6 +32,9 @@
  * to the end of a mutex or rwlock that begins there (56). */
 #define WORD_BEFORE_BYTES 48
 #define WORD_AFTER_BYTES  64
+
+/* How long to wait for the stop before looking for threads that block an exec. */
+#define JOIN_STEP_NS 100000000
 
 /* The head of struct pthread up to and with its tid (720 in glibc 2.36). */
 #define DESCRIPTOR_BYTES 1024
@@ -165,6 +171,10 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 
 	c->monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 	c->realtime_ns = clock_ns(CLOCK_REALTIME);
+	/* Another process may have taken over the number since it was examined. */
+	if (!target_is_there(t))
+		return err_set(e, ERR_ENDED, "cannot look at process %d", (int)c->pid);
+	c->caught_signals = target_read_caught_signals(t);
 	c->through = capture_find_through(c);
 	rc = maps_read(c->through, &c->maps, e);
 	if (!rc)
@@ -194,12 +204,28 @@ static void *capture_run(void *arg)
 	struct capture_job *job = arg;
 	struct capture *c = job->capture;
 
+	/* The process stands still until this thread has had its turn: on a loaded machine that
+	 * made stops ten times longer. Needs privileges; without them nothing changes. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 	job->rc = stop_begin(job->target->pid, job->limits, &c->stop, job->e);
 	if (job->rc)
 		return NULL;
 	job->rc = capture_while_stopped(c, job->target, job->e);
 	c->pause_ns = stop_end(c->stop);
+	stop_collect_stragglers(c->stop);
 	return NULL;
+}
+
+static void capture_join(pthread_t thread, pid_t pid)
+{
+	for (;;) {
+		int64_t until = clock_ns(CLOCK_MONOTONIC) + JOIN_STEP_NS;
+		struct timespec ts = { until / 1000000000, until % 1000000000 };
+
+		if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &ts) != ETIMEDOUT)
+			return;
+		stop_reap_dead(pid);
+	}
 }
 
 /* The stop is taken in a thread of its own: when it ends, the kernel lets go whatever is still
@@ -220,7 +246,7 @@ int capture_take(const struct target *t, const struct stop_limits *limits, struc
 	if (rc) {
 		rc = err_set_errno(e, rc, "cannot look at process %d", (int)t->pid);
 	} else {
-		pthread_join(thread, NULL);
+		capture_join(thread, t->pid);
 		rc = job.rc;
 	}
 	if (rc) {

@@ -25,7 +25,8 @@ struct capture {
 	struct maps maps;
 	struct snapshot *memory;
 	pid_t relative; /* another process that shares the memory; 0: none, or not needed */
-	bool cut_short; /* the bound of the stop was reached: stacks are missing */
+	uint64_t caught_signals; /* bit n-1: signal n has a handler */
+	bool cut_short;		 /* the bound of the stop was reached: stacks are missing */
 	int64_t pause_ns;
 	int64_t monotonic_ns; /* clocks at the stop, for deadlines */
 	int64_t realtime_ns;

@@ -110,9 +110,7 @@ static int milder_apply_handlers(const struct threads_input *in, struct model *m
 		   "the program uses %s beside signal handlers: threads in which one may run "
 		   "are not given as stuck",
 		   jump);
-	for (size_t i = 0; i < m->task_count; i++)
-		if (m->tasks[i]->handled_signals && !m->tasks[i]->live_because)
-			m->tasks[i]->live_because = "a signal handler may jump out of its wait";
+	m->handlers_jump = true;
 	return 0;
 }
 
@@ -129,7 +127,7 @@ static int milder_apply_relative(const struct threads_input *in, struct model *m
 
 	if (!pid)
 		return 0;
-	what = model_format(m, "process %d, which shares the memory,", (int)pid);
+	what = model_format(m, "process %d (shares the memory)", (int)pid);
 	model_note(m, "process %d shares the memory: it may unlock and wake", (int)pid);
 	return what && model_add_pseudo(m, what) ? 0 : ERR_NOMEM;
 }

@@ -93,7 +93,7 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 		w->model->seen = SEEN_PARTIAL;
 		return 0;
 	case STOP_THREAD_ASLEEP:
-		task->handled_signals = milder_handled_signals(w->in->target->caught_signals, 0);
+		task->handled_signals = milder_handled_signals(w->in->capture->caught_signals, 0);
 		return 0;
 	case STOP_THREAD_DENIED:
 		task->live_because = "the kernel does not let it be stopped";
@@ -104,7 +104,7 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 		break;
 	}
 	task->handled_signals =
-		milder_handled_signals(w->in->target->caught_signals, t->blocked_signals);
+		milder_handled_signals(w->in->capture->caught_signals, t->blocked_signals);
 	if (w->in->capture->cut_short)
 		task->live_because = "the stop was cut short";
 	else if (t->signal_pending)

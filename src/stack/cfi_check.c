@@ -405,3 +405,45 @@ bool cfi_check_fde(const struct elf_file *f, uint64_t at)
 	record_free(&cie.r);
 	return fine;
 }
+
+/* A CIE of .debug_frame: no augmentation, and from version 4 on the sizes of addresses. */
+static bool debug_cie_is_fine(struct bytes *b)
+{
+	uint8_t version = bytes_u8(b);
+	bool defines = false;
+
+	if (bytes_u8(b) != 0)
+		return false;
+	if (version == 4 && (bytes_u8(b) != 8 || bytes_u8(b) != 0))
+		return false;
+	bytes_uleb(b); /* code alignment */
+	bytes_sleb(b); /* data alignment */
+	if ((version == 1 ? bytes_u8(b) : bytes_uleb(b)) != REGISTERS - 1)
+		return false;
+	return (version == 1 || version == 3 || version == 4) && !b->bad &&
+	       program_is_fine(*b, DW_EH_PE_absptr, &defines) && defines;
+}
+
+bool cfi_check_debug_frame(const uint8_t *data, size_t n)
+{
+	struct bytes b = { data, data + n, 0, false }, one;
+	bool defines = true, wide;
+	struct record r;
+
+	while (b.p < b.end) {
+		wide = b.end - b.p >= 4 && !memcmp(b.p, "\xff\xff\xff\xff", 4);
+		one = b;
+		if (!read_head(&one, &r))
+			return false;
+		b.p = one.end;
+		if (r.id == (wide ? UINT64_MAX : UINT32_MAX)) {
+			if (!debug_cie_is_fine(&one))
+				return false;
+			continue;
+		}
+		bytes_skip(&one, 16); /* the addresses covered */
+		if (one.bad || !program_is_fine(one, DW_EH_PE_absptr, &defines))
+			return false;
+	}
+	return true;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Parsing and checking single records of .eh_frame, before a library is let loose on them.
+ * Parsing and checking records of .eh_frame and .debug_frame, before a library is let loose on
+ * them.
  */
 #ifndef STRAND_STACK_CFI_CHECK_H
 #define STRAND_STACK_CFI_CHECK_H
@@ -34,5 +35,8 @@ bool cfi_parse_fde(const struct elf_file *f, uint64_t fde, struct cfi_record *r)
 
 /* May the FDE at `fde` be given to the unwinding library? */
 bool cfi_check_fde(const struct elf_file *f, uint64_t fde);
+
+/* The same for a whole .debug_frame section, which libdwfl reads by itself. */
+bool cfi_check_debug_frame(const uint8_t *data, size_t n);
 
 #endif

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CODE_BYTES_MAX 15 /* of one instruction */
+#define CODE_BYTES_MAX	  15 /* of one instruction */
+#define CODE_SIGNAL_BYTES 9  /* of a signal trampoline */
 
 enum code_effect {
 	CODE_PLAIN,    /* nothing that matters here; also calls, which come back */
@@ -41,5 +42,11 @@ bool code_decode(const uint8_t *p, size_t n, struct code_instruction *out);
 
 /* Do the bytes before p[n] end in a call? */
 bool code_ends_in_call(const uint8_t *p, size_t n);
+
+/* Is this the code that the kernel makes signal handlers return to (the call rt_sigreturn)? */
+bool code_is_signal_return(const uint8_t *p, size_t n);
+
+/* Is this what musl's clone() does after a thread's function has returned? */
+bool code_is_thread_exit(const uint8_t *p, size_t n);
 
 #endif

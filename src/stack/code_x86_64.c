@@ -327,3 +327,21 @@ bool code_ends_in_call(const uint8_t *p, size_t n)
 			return true;
 	return false;
 }
+
+/* mov $15, %rax (or %eax); syscall: the same in glibc and musl. */
+bool code_is_signal_return(const uint8_t *p, size_t n)
+{
+	static const uint8_t wide[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	static const uint8_t narrow[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+
+	return (n >= sizeof(wide) && !memcmp(p, wide, sizeof(wide))) ||
+	       (n >= sizeof(narrow) && !memcmp(p, narrow, sizeof(narrow)));
+}
+
+/* mov %eax, %edi; xor %eax, %eax; mov $60, %al; syscall */
+bool code_is_thread_exit(const uint8_t *p, size_t n)
+{
+	static const uint8_t want[] = { 0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05 };
+
+	return n >= sizeof(want) && !memcmp(p, want, sizeof(want));
+}

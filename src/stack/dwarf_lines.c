@@ -51,26 +51,30 @@ struct dwarf_lines {
 	struct dwarf_names *names;
 };
 
-/* Room for one more element in a growing array; false if out of memory. */
-static bool make_room(void **v, size_t n, size_t *room, size_t bytes)
+/* The array `v` with room for one more element; NULL if out of memory, `v` is as it was then. */
+static void *make_room(void *v, size_t n, size_t *room, size_t bytes)
 {
 	void *larger;
 
 	if (n < *room)
-		return true;
-	larger = realloc(*v, (2 * *room + 32) * bytes);
-	if (!larger)
-		return false;
-	*v = larger;
-	*room = 2 * *room + 32;
-	return true;
+		return v;
+	larger = realloc(v, (2 * *room + 32) * bytes);
+	if (larger)
+		*room = 2 * *room + 32;
+	return larger;
 }
+
+/* What naming code takes; the first two are in any DWARF. */
+static const char *const sections[] = {
+	".debug_info",	      ".debug_abbrev", ".debug_line",	  ".debug_line_str", ".debug_str",
+	".debug_str_offsets", ".debug_ranges", ".debug_rnglists", ".debug_addr",
+};
 
 static bool file_open(struct dwarf_file *d, const struct elf_file *f)
 {
 	size_t bytes;
 
-	d->image = dwarf_image_make(f, &bytes);
+	d->image = dwarf_image_make(f, sections, sizeof(sections) / sizeof(sections[0]), 2, &bytes);
 	if (!d->image)
 		return false;
 	elf_version(EV_CURRENT);
@@ -112,6 +116,7 @@ static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t
 
 static bool add_ranges(struct dwarf_lines *d, size_t unit)
 {
+	struct unit_range *v;
 	Dwarf_Addr base, low, high;
 	ptrdiff_t at = 0;
 
@@ -119,10 +124,11 @@ static bool add_ranges(struct dwarf_lines *d, size_t unit)
 		/* Linkers leave ranges of discarded functions at 0 or 1. */
 		if (low <= 1 || high <= low)
 			continue;
-		if (!make_room((void **)&d->ranges, d->range_count, &d->range_room,
-			       sizeof(*d->ranges)))
+		v = make_room(d->ranges, d->range_count, &d->range_room, sizeof(*v));
+		if (!v)
 			return false;
-		d->ranges[d->range_count++] = (struct unit_range){ low, high, unit };
+		d->ranges = v;
+		v[d->range_count++] = (struct unit_range){ low, high, unit };
 	}
 	return true;
 }
@@ -137,6 +143,7 @@ static int compare_ranges(const void *a, const void *b)
 static bool index_units(struct dwarf_lines *d)
 {
 	Dwarf_CU *cu = NULL;
+	struct unit *v;
 	Dwarf_Die die;
 	uint8_t type;
 	uint64_t reach = 0;
@@ -144,9 +151,11 @@ static bool index_units(struct dwarf_lines *d)
 	while (!dwarf_get_units(d->own.dwarf, cu, &cu, NULL, &type, &die, NULL)) {
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		if (!make_room((void **)&d->units, d->unit_count, &d->unit_room, sizeof(*d->units)))
+		v = make_room(d->units, d->unit_count, &d->unit_room, sizeof(*v));
+		if (!v)
 			return false;
-		d->units[d->unit_count++] = (struct unit){ .die = die };
+		d->units = v;
+		v[d->unit_count++] = (struct unit){ .die = die };
 		if (!add_ranges(d, d->unit_count - 1))
 			return false;
 	}
@@ -194,15 +203,18 @@ void dwarf_lines_close(struct dwarf_lines *d)
 
 static bool add_function(struct unit *u, Dwarf_Die *die)
 {
+	struct function *v;
 	Dwarf_Addr base, low, high;
 	ptrdiff_t at = 0;
 
 	while ((at = dwarf_ranges(die, at, &base, &low, &high)) > 0) {
 		if (low <= 1 || high <= low)
 			continue;
-		if (!make_room((void **)&u->functions, u->n, &u->room, sizeof(*u->functions)))
+		v = make_room(u->functions, u->n, &u->room, sizeof(*v));
+		if (!v)
 			return false;
-		u->functions[u->n++] = (struct function){ low, high, *die };
+		u->functions = v;
+		v[u->n++] = (struct function){ low, high, *die };
 	}
 	return true;
 }

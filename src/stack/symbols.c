@@ -6,6 +6,7 @@
  * was found for an address is kept; strings are kept once.
  */
 #include "stack/symbols.h"
+#include "stack/code.h"
 #include "stack/debug_file.h"
 #include "stack/demangle.h"
 #include "stack/dwarf_lines.h"
@@ -220,6 +221,15 @@ static void fill_frame(struct symbols *s, struct symbol_frame *out, const struct
 		out->function_offset = vaddr - f->function_start;
 }
 
+/* The code that signal handlers return to has no symbol in most C libraries. */
+static const char *trampoline_name(struct symbols *s, uint64_t pc)
+{
+	uint8_t code[CODE_SIGNAL_BYTES];
+	size_t n = modules_read(s->mods, pc, code, sizeof(code));
+
+	return code_is_signal_return(code, n) ? "__restore_rt" : NULL;
+}
+
 /* What is known of `pc`; a malloc'd answer with at least one frame. */
 static struct answer *make_answer(struct symbols *s, uint64_t pc)
 {
@@ -237,6 +247,8 @@ static struct answer *make_answer(struct symbols *s, uint64_t pc)
 	a->n = n ? n : 1;
 	for (size_t i = 0; i < n; i++)
 		fill_frame(s, &a->v[i], &frames[i], symbol, vaddr, i + 1 < n);
+	if (!n)
+		a->v[0].function = trampoline_name(s, pc);
 	if (symbol && !a->v[a->n - 1].function) {
 		a->v[a->n - 1].function = keep_string(s, symbol_name(symbol->name));
 		a->v[a->n - 1].function_offset = vaddr - symbol->start;

@@ -99,8 +99,9 @@ static struct symbol *table_append(struct symbol_table *t)
 int symbol_table_add(struct symbol_table *t, const struct elf_file *f, enum symbol_class class)
 {
 	const struct elf_symbols *from = elf_file_symtab(f);
+	bool exported = !from->n;
 
-	if (!from->n)
+	if (exported)
 		from = elf_file_dynsym(f);
 	for (size_t i = 1; i < from->n; i++) {
 		const Elf64_Sym *s = &from->v[i];
@@ -109,7 +110,8 @@ int symbol_table_add(struct symbol_table *t, const struct elf_file *f, enum symb
 
 		if (s->st_shndx == SHN_UNDEF || s->st_shndx == SHN_ABS || !*name ||
 		    s->st_size > UINT64_MAX - s->st_value || !is_of_class(f, s, class) ||
-		    (class == SYMBOLS_DATA && is_linker_name(name)))
+		    (class == SYMBOLS_DATA && is_linker_name(name)) ||
+		    (class == SYMBOLS_CODE && exported && !s->st_size))
 			continue;
 		sym = table_append(t);
 		if (!sym)

@@ -28,7 +28,8 @@ struct symbol_table {
 enum symbol_class { SYMBOLS_CODE, SYMBOLS_DATA };
 
 /* Add the symbols of one class from `f`: .symtab, or if there is none .dynsym. A code symbol
- * without a size is taken to reach to the next symbol, but not far. Returns 0 or ERR_NOMEM. */
+ * without a size is taken to reach to the next symbol, but not far; among exported symbols only
+ * it is left out, for what follows it may have any name. Returns 0 or ERR_NOMEM. */
 int symbol_table_add(struct symbol_table *t, const struct elf_file *f, enum symbol_class class);
 
 /* After the last addition. Returns 0 or ERR_NOMEM. */

@@ -7,6 +7,7 @@
  * except where a signal may have switched stacks.
  */
 #include "stack/unwind.h"
+#include "stack/code.h"
 #include "stack/unwind_steps.h"
 
 #include <stdlib.h>
@@ -70,27 +71,11 @@ bool unwind_read(const struct unwinder *u, uint64_t address, void *buf, size_t b
 	       modules_read(u->mods, address, buf, bytes) == bytes;
 }
 
-/* mov $15, %rax (or %eax); syscall: the call rt_sigreturn, the same in glibc and musl. */
 bool unwind_at_trampoline(const struct unwinder *u, uint64_t ip)
 {
-	static const unsigned char wide[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-	static const unsigned char narrow[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-	unsigned char code[sizeof(wide)];
+	uint8_t code[CODE_SIGNAL_BYTES];
 
-	return unwind_read(u, ip, code, sizeof(code)) &&
-	       (!memcmp(code, wide, sizeof(wide)) || !memcmp(code, narrow, sizeof(narrow)));
-}
-
-static void regs_from_arch(struct unwind_regs *r, const struct arch_regs *a)
-{
-	const struct user_regs_struct *raw = &a->raw;
-
-	*r = (struct unwind_regs){
-		.v = { raw->rax, raw->rdx, raw->rcx, raw->rbx, raw->rsi, raw->rdi, raw->rbp,
-		       raw->rsp, raw->r8, raw->r9, raw->r10, raw->r11, raw->r12, raw->r13, raw->r14,
-		       raw->r15, raw->rip },
-		.exact = true,
-	};
+	return unwind_read(u, ip, code, sizeof(code)) && code_is_signal_return(code, sizeof(code));
 }
 
 /* No program has code below its first pages or above its address space. */
@@ -100,13 +85,15 @@ static bool may_be_code(uint64_t ip)
 }
 
 /* *sure is cleared where the way was guessed from code that is no module's. */
-static enum unwind_step step(struct unwinder *u, struct unwind_regs *r, bool *sure)
+static enum unwind_step step(struct unwinder *u, struct unwind_regs *r, bool trampoline, bool *sure)
 {
 	uint64_t ip = r->v[UNWIND_RIP];
 	enum unwind_step s;
 
 	if (!may_be_code(ip))
 		return UNWIND_FAILED;
+	if (trampoline)
+		return unwind_step_signal(u, r);
 	s = unwind_step_cfi(u, r);
 	if (s == UNWIND_OK || s == UNWIND_END)
 		return s;
@@ -131,7 +118,7 @@ void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwi
 	bool trampoline, sure = true;
 	uint64_t sp;
 
-	regs_from_arch(&r, regs);
+	unwind_regs_from_arch(&r, regs);
 	*n = 0;
 	*complete = false;
 	if (max > UNWIND_FRAMES_MAX)
@@ -141,7 +128,7 @@ void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwi
 		r.exact |= trampoline;
 		sp = r.v[UNWIND_RSP];
 		frames[(*n)++] = (struct unwind_frame){ r.v[UNWIND_RIP], sp, r.exact };
-		s = step(u, &r, &sure);
+		s = step(u, &r, trampoline, &sure);
 		if (s == UNWIND_END || (s == UNWIND_OK && !r.v[UNWIND_RIP]))
 			*complete = sure;
 		if (s != UNWIND_OK || !r.v[UNWIND_RIP])

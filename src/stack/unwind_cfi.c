@@ -190,7 +190,6 @@ enum unwind_step unwind_step_cfi(struct unwinder *u, struct unwind_regs *r)
 	struct unwind_cfi *c = cfi_side(u);
 	struct unwind_regs in = *r;
 	unw_cursor_t cursor;
-	bool trampoline;
 	int got;
 
 	if (!c)
@@ -201,10 +200,9 @@ enum unwind_step unwind_step_cfi(struct unwinder *u, struct unwind_regs *r)
 	if (unw_init_remote(&cursor, c->space, c) < 0)
 		return UNWIND_FAILED;
 	got = unw_step(&cursor);
-	trampoline = c->answer == CFI_NONE && r->exact && unwind_at_trampoline(u, r->v[UNWIND_RIP]);
-	if (c->answer == CFI_NONE && !trampoline)
+	if (c->answer == CFI_NONE)
 		return UNWIND_UNKNOWN;
-	if (c->answer == CFI_BAD || got < 0 || (trampoline && got == 0))
+	if (c->answer == CFI_BAD || got < 0)
 		return UNWIND_FAILED;
 	if (got == 0)
 		return UNWIND_END;

@@ -2,22 +2,30 @@
  *
  * A step by libdwfl, for modules that describe their frames in .debug_frame only.
  *
- * libdwfl knows the modules by descriptors of ours that it reads, not maps; it looks for no
- * debug files. It unwinds whole threads: it is given one thread, with the registers at hand, and
+ * libdwfl sees images of the modules that hold just that section, and looks for no other files.
+ * It unwinds whole threads: it is given one thread, with the registers at hand, and
  * stopped after its second frame.
  */
+#include "stack/cfi_check.h"
+#include "stack/dwarf_image.h"
 #include "stack/unwind_steps.h"
 
 #include <elfutils/libdwfl.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+/* A module that has a .debug_frame: what libdwfl sees of it. */
+struct described {
+	const struct module *module;
+	char *image; /* NULL: it has none */
+	size_t bytes;
+};
 
 struct unwind_dwfl {
 	Dwfl *dwfl;
 	struct unwinder *u;
-	bool *described;	      /* by number of module: has a .debug_frame */
+	struct described *described;  /* by number of module */
 	const struct unwind_regs *in; /* of the step under way */
 	struct unwind_regs *out;
 	int frames;
@@ -27,22 +35,14 @@ struct unwind_dwfl {
 static int find_elf(Dwfl_Module *mod, void **user, const char *name, Dwarf_Addr base,
 		    char **file_name, Elf **elf)
 {
-	const struct module *m = *user;
-	int fd;
+	const struct described *m = *user;
 
 	(void)mod;
 	(void)name;
 	(void)base;
-	fd = dup(m->fd);
-	if (fd < 0)
-		return -1;
-	*elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (!*elf) {
-		close(fd);
-		return -1;
-	}
-	*file_name = strdup(m->path);
-	return fd;
+	*elf = elf_memory(m->image, m->bytes);
+	*file_name = strdup(m->module->name);
+	return -1;
 }
 
 static int find_debuginfo(Dwfl_Module *mod, void **user, const char *name, Dwarf_Addr base,
@@ -116,6 +116,25 @@ static int take_frame(Dwfl_Frame *frame, void *arg)
 	return DWARF_CB_ABORT;
 }
 
+/* Load the module's .debug_frame, if there is one that libdwfl may be given. */
+static void load_debug_frame(struct described *d, const struct module *m)
+{
+	static const char *const names[] = { ".debug_frame" };
+	const void *data;
+	size_t n;
+
+	d->module = m;
+	if (m->file)
+		d->image = dwarf_image_make(m->file, names, 1, 1, &d->bytes);
+	if (!d->image)
+		return;
+	data = dwarf_image_section(d->image, 0, &n);
+	if (cfi_check_debug_frame(data, n))
+		return;
+	free(d->image);
+	d->image = NULL;
+}
+
 /* Tell libdwfl of the modules that have a .debug_frame. */
 static bool report_modules(struct unwind_dwfl *d, const struct modules *mods)
 {
@@ -128,15 +147,15 @@ static bool report_modules(struct unwind_dwfl *d, const struct modules *mods)
 	for (size_t i = 0; i < n; i++) {
 		const struct module *m = modules_get(mods, i);
 
-		d->described[i] = m->file && elf_file_find_section(m->file, ".debug_frame");
-		if (!d->described[i])
+		load_debug_frame(&d->described[i], m);
+		if (!d->described[i].image)
 			continue;
 		mod = dwfl_report_module(d->dwfl, m->name, m->start, m->end);
 		if (!mod)
 			continue;
 		any = true;
 		dwfl_module_info(mod, &user, NULL, NULL, NULL, NULL, NULL, NULL);
-		*user = (void *)m;
+		*user = &d->described[i];
 	}
 	return !dwfl_report_end(d->dwfl, NULL, NULL) && any;
 }
@@ -168,6 +187,8 @@ void unwind_dwfl_free(struct unwind_dwfl *d)
 		return;
 	if (d->dwfl)
 		dwfl_end(d->dwfl);
+	for (size_t i = 0; d->described && i < modules_count(d->u->mods); i++)
+		free(d->described[i].image);
 	free(d->described);
 	free(d);
 }
@@ -199,7 +220,7 @@ enum unwind_step unwind_step_dwfl(struct unwinder *u, struct unwind_regs *r)
 		return UNWIND_UNKNOWN;
 	if (!d)
 		d = dwfl_side(u);
-	if (!d || !d->dwfl || !d->described[m - modules_get(u->mods, 0)] ||
+	if (!d || !d->dwfl || !d->described[m - modules_get(u->mods, 0)].image ||
 	    !is_described(d, in.v[UNWIND_RIP] - !in.exact))
 		return UNWIND_UNKNOWN;
 	d->in = &in;

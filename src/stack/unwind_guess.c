@@ -8,6 +8,7 @@
  * outermost frames look is known: the program's entry point, and in musl the exit call after a
  * thread's function returned.
  */
+#include "stack/code.h"
 #include "stack/unwind_steps.h"
 
 #include <string.h>
@@ -15,17 +16,6 @@
 #define FRAME_BYTES_MAX (1u << 20)
 #define ENTRY_BYTES_MAX 64 /* _start is shorter than that */
 #define OUTERMOST_WORDS 128
-
-/* clone() of musl, after the thread's function: mov %eax,%edi; xor %eax,%eax; mov $60,%al;
- * syscall. */
-static bool at_thread_exit(const struct unwinder *u, uint64_t ip)
-{
-	static const unsigned char want[] = { 0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05 };
-	unsigned char code[sizeof(want)];
-
-	return modules_read(u->mods, ip, code, sizeof(code)) == sizeof(code) &&
-	       !memcmp(code, want, sizeof(want));
-}
 
 static bool at_entry(const struct module *m, uint64_t ip)
 {
@@ -39,7 +29,10 @@ static bool at_entry(const struct module *m, uint64_t ip)
 
 bool unwind_is_outermost(const struct unwinder *u, uint64_t ip)
 {
-	return at_entry(modules_find(u->mods, ip), ip) || at_thread_exit(u, ip);
+	uint8_t code[CODE_BYTES_MAX];
+	size_t n = modules_read(u->mods, ip, code, sizeof(code));
+
+	return at_entry(modules_find(u->mods, ip), ip) || code_is_thread_exit(code, n);
 }
 
 /* A function that never returns (it calls exit at its end) and keeps no frame pointer leaves no

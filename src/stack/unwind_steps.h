@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The inside of the unwinder: one step outward is a change of registers, and there are several
- * ways to make one. unwind.c chooses; unwind_cfi.c uses libunwind, unwind_dwfl.c libdwfl;
+ * ways to make one. unwind.c chooses; unwind_cfi.c uses libunwind, unwind_dwfl.c libdwfl,
+ * unwind_x86_64.c knows what the kernel saves;
  * unwind_follow.c and unwind_guess.c do without any description.
  */
 #ifndef STRAND_STACK_UNWIND_STEPS_H
@@ -53,7 +54,11 @@ static inline uint64_t unwind_code_address(const struct unwind_regs *r)
 /* Is `ip` the code that a signal handler returns to? */
 bool unwind_at_trampoline(const struct unwinder *u, uint64_t ip);
 
-/* By .eh_frame, and through signal trampolines. */
+/* From what the kernel saved for a stopped thread, or for a signal handler on the stack. */
+void unwind_regs_from_arch(struct unwind_regs *r, const struct arch_regs *a);
+enum unwind_step unwind_step_signal(struct unwinder *u, struct unwind_regs *r);
+
+/* By .eh_frame. */
 enum unwind_step unwind_step_cfi(struct unwinder *u, struct unwind_regs *r);
 void unwind_cfi_free(struct unwind_cfi *c);
 
@@ -69,6 +74,8 @@ bool unwind_may_return_to(const struct unwinder *u, uint64_t ip);
 
 /* By what is usual: the outermost frames of C libraries, frame pointers. */
 enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r);
+
+/* Is `ip` in what a C library runs outermost: _start, or the end of a thread? */
 bool unwind_is_outermost(const struct unwinder *u, uint64_t ip);
 
 #endif

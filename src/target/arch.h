@@ -27,7 +27,6 @@ struct arch_regs {
 
 uint64_t arch_ip(const struct arch_regs *r);
 uint64_t arch_sp(const struct arch_regs *r);
-uint64_t arch_frame_pointer(const struct arch_regs *r);
 uint64_t arch_thread_pointer(const struct arch_regs *r); /* fs_base */
 
 /* Is the program a 64-bit one? */

@@ -24,11 +24,6 @@ uint64_t arch_sp(const struct arch_regs *r)
 	return r->raw.rsp;
 }
 
-uint64_t arch_frame_pointer(const struct arch_regs *r)
-{
-	return r->raw.rbp;
-}
-
 uint64_t arch_thread_pointer(const struct arch_regs *r)
 {
 	return r->raw.fs_base;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * kcmp(2) over all processes. Nothing is stopped or changed.
+ * kcmp(2) over all processes, or the sizes of their memories where it is refused. Nothing is
+ * stopped or changed.
  */
 #include "target/relatives.h"
 
@@ -15,70 +16,46 @@
 
 #include "target/procfs.h"
 
-enum sharing { SHARES, SHARES_NOT, SHARING_UNKNOWN };
+/* Size, text and data of a process's memory, in pages: /proc/PID/statm, open to everybody. */
+struct memory_size {
+	unsigned long size, text, data;
+};
 
-static enum sharing relatives_compare(pid_t a, pid_t b)
+static bool relatives_read_size(pid_t pid, struct memory_size *out)
+{
+	char path[64], buf[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	return procfs_read_into(path, buf, sizeof(buf)) > 0 &&
+	       sscanf(buf, "%lu %*u %*u %lu %*u %lu", &out->size, &out->text, &out->data) == 3;
+}
+
+/* Where kcmp(2) is refused: one memory has one size. */
+static bool relatives_have_one_size(pid_t a, pid_t b)
+{
+	struct memory_size x, y;
+
+	return relatives_read_size(a, &x) && relatives_read_size(b, &y) && x.size &&
+	       x.size == y.size && x.text == y.text && x.data == y.data;
+}
+
+static bool relatives_share(pid_t a, pid_t b)
 {
 	long rc = syscall(SYS_kcmp, (long)a, (long)b, (long)KCMP_VM, 0L, 0L);
 
-	if (rc < 0)
-		return SHARING_UNKNOWN;
-	return rc == 0 ? SHARES : SHARES_NOT;
-}
-
-static pid_t relatives_parent(pid_t pid)
-{
-	char path[64], buf[1024];
-	const char *ppid;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (procfs_read_into(path, buf, sizeof(buf)) <= 0)
-		return 0;
-	ppid = procfs_find_stat_field(buf, 4);
-	return ppid ? (pid_t)atoi(ppid) : 0;
-}
-
-static bool relatives_same_program(pid_t a, pid_t b)
-{
-	char path[64];
-	char *x, *y;
-	bool same;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)a);
-	x = procfs_read_link(path);
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)b);
-	y = procfs_read_link(path);
-	/* A link that is refused may be the same program after a change of user. */
-	same = !x || !y || !strcmp(x, y);
-	free(x);
-	free(y);
-	return same;
-}
-
-static bool relatives_may_share(pid_t pid, pid_t through, pid_t parent, pid_t other)
-{
-	switch (relatives_compare(through, other)) {
-	case SHARES:
-		return true;
-	case SHARES_NOT:
-		return false;
-	default:
-		return (other == parent || relatives_parent(other) == pid) &&
-		       relatives_same_program(through, other);
-	}
+	return rc < 0 ? relatives_have_one_size(a, b) : rc == 0;
 }
 
 pid_t relatives_find(pid_t pid, pid_t through)
 {
-	pid_t parent = relatives_parent(pid), self = getpid(), found = 0;
+	pid_t self = getpid(), found = 0;
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
 
 	while (dir && !found && (d = readdir(dir))) {
 		pid_t other = (pid_t)atoi(d->d_name);
 
-		if (other > 0 && other != pid && other != self &&
-		    relatives_may_share(pid, through, parent, other))
+		if (other > 0 && other != pid && other != self && relatives_share(through, other))
 			found = other;
 	}
 	if (dir)

@@ -34,8 +34,11 @@
 #include "target/seize_guard.h"
 #include "target/target.h"
 
-/* How long stop_free() waits for threads whose interrupt is still on its way. */
-#define STOP_STRAGGLER_WAIT_NS 5000000
+/* How long to wait for a thread that has been interrupted and could run, but had no turn. */
+#define STOP_STRAGGLER_WAIT_NS 10000000000
+
+/* How many times longer to try while no thread at all has stopped. */
+#define STOP_PATIENCE 10
 
 enum slot_phase {
 	SLOT_NEW,	  /* seen in /proc, not seized */
@@ -106,7 +109,7 @@ static bool stop_knows(const struct stop *s, size_t sorted, pid_t tid)
 {
 	struct slot key = { .thread = { .tid = tid } };
 
-	return bsearch(&key, s->v, sorted, sizeof(key), slot_compare) != NULL;
+	return sorted && bsearch(&key, s->v, sorted, sizeof(key), slot_compare) != NULL;
 }
 
 /* Append the threads in /proc/PID/task that are not known yet; *added says how many. */
@@ -351,6 +354,19 @@ static void stop_release(struct stop *s)
 	}
 }
 
+/* Is somebody awaited who will come to a stop once it has its turn? */
+static bool stop_awaits_runnable(const struct stop *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct target_thread info;
+
+		if (s->v[i].phase == SLOT_INTERRUPTED &&
+		    !target_read_thread(s->pid, s->v[i].thread.tid, &info) && info.state != 'D')
+			return true;
+	}
+	return false;
+}
+
 /* Collect stragglers and let them go at once, for at most `wait_ns`. */
 static void stop_drain(struct stop *s, int64_t wait_ns)
 {
@@ -359,12 +375,17 @@ static void stop_drain(struct stop *s, int64_t wait_ns)
 
 	while (stop_collect_once(s, &progress)) {
 		stop_release(s);
-		if (now_ns() >= until)
+		if (now_ns() >= until || !stop_awaits_runnable(s))
 			break;
 		if (!progress)
 			pause_ns(200000);
 	}
 	stop_release(s);
+}
+
+void stop_collect_stragglers(struct stop *s)
+{
+	stop_drain(s, STOP_STRAGGLER_WAIT_NS);
 }
 
 /* Stop all threads, new ones included. Returns 0 with *awaited threads that did not stop. */
@@ -407,22 +428,37 @@ static void stop_mark_unstopped(struct stop *s)
 			s->v[i].thread.state = STOP_THREAD_RUNS;
 }
 
-static int stop_judge(const struct stop *s, struct err *e)
+static size_t stop_count_stopped(const struct stop *s)
 {
-	size_t stopped = 0, ended = 0;
+	size_t stopped = 0;
 
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < s->n; i++)
 		stopped +=
 			s->v[i].phase == SLOT_STOPPED || s->v[i].thread.state == STOP_THREAD_ASLEEP;
+	return stopped;
+}
+
+static int stop_judge(const struct stop *s, struct err *e)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < s->n; i++)
 		ended += s->v[i].thread.state == STOP_THREAD_ENDED;
-	}
-	if (stopped)
+	if (stop_count_stopped(s))
 		return 0;
 	if (ended == s->n)
 		return err_set(e, ERR_ENDED, "cannot look at process %d", (int)s->pid);
 	if (s->refused_errno)
 		return target_explain_refusal(s->pid, s->refused_errno, e);
 	return err_set(e, ERR_UNSTOPPABLE, "cannot look at process %d", (int)s->pid);
+}
+
+/* As often as the limits say; and longer while nobody at all has stopped, for then nobody is held
+ * up: a process in the middle of exec, say. */
+static bool stop_should_try(const struct stop *s, const struct stop_limits *limits, int tried)
+{
+	return tried < limits->tries ||
+	       (!stop_count_stopped(s) && tried < limits->tries * STOP_PATIENCE);
 }
 
 int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, struct err *e)
@@ -438,7 +474,7 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	s->max_pause_ns = limits->max_pause_ns;
 	s->thread_wait_ns = limits->thread_wait_ns;
 	s->guard = seize_guard_start(pid);
-	for (int i = 0; i < limits->tries; i++) {
+	for (int i = 0; stop_should_try(s, limits, i); i++) {
 		if (i) {
 			stop_release(s);
 			stop_drain(s, limits->thread_wait_ns);
@@ -455,6 +491,8 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 		rc = stop_judge(s, e);
 	}
 	if (rc) {
+		stop_end(s);
+		stop_collect_stragglers(s);
 		stop_free(s);
 		return rc;
 	}
@@ -509,7 +547,26 @@ void stop_free(struct stop *s)
 	if (!s)
 		return;
 	stop_end(s);
-	stop_drain(s, STOP_STRAGGLER_WAIT_NS);
 	free(s->v);
 	free(s);
+}
+
+void stop_reap_dead(pid_t pid)
+{
+	char path[64];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir))) {
+		pid_t tid = (pid_t)atoi(d->d_name);
+		struct target_thread info;
+
+		if (tid > 0 && tid != pid && !target_read_thread(pid, tid, &info) &&
+		    info.state == 'Z')
+			waitpid(tid, NULL, __WALL | WNOHANG);
+	}
+	if (dir)
+		closedir(dir);
 }

@@ -72,7 +72,17 @@ size_t stop_read_vector(const struct stop *s, size_t i, void *buf, size_t size);
 /* Let all threads go. Returns how long the stop lasted, in ns. Idempotent. */
 int64_t stop_end(struct stop *s);
 
-/* stop_end() if need be, and free. Threads that were still to stop are waited for shortly. */
+/* Wait for threads that were interrupted and have not stopped yet, and let each go at once: one
+ * that merely had no turn on a processor would otherwise show the interruption (EINTR). Those in
+ * an uninterruptible call are not waited for. In the thread that took the stop. */
+void stop_collect_stragglers(struct stop *s);
+
+/* stop_end() if need be, and free. */
 void stop_free(struct stop *s);
+
+/* To be called now and then by another thread while one takes a stop of process `pid`. When a
+ * thread of the process calls exec, the kernel waits until the tracer has reaped the others,
+ * while the tracer may wait for the exec to end, inside PTRACE_SEIZE: this reaps them. */
+void stop_reap_dead(pid_t pid);
 
 #endif

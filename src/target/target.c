@@ -140,14 +140,11 @@ static int target_fill(struct target *t, const char *status, const char *stat)
 {
 	const char *start = procfs_find_stat_field(stat, 22);
 	const char *flags = procfs_find_stat_field(stat, 9);
-	const char *caught = procfs_find_field(status, "SigCgt");
 	char path[64];
 
 	t->ppid = (pid_t)target_field(status, "PPid");
 	t->start_ticks = start ? strtoull(start, NULL, 10) : 0;
 	t->forked = !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
-	/* Unknown handlers could wake anybody: assume all. */
-	t->caught_signals = caught ? strtoull(caught, NULL, 16) : UINT64_MAX;
 	t->pid_namespace_depth = target_namespace_depth(status);
 	t->through = target_find_through(t->pid);
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->through);
@@ -236,6 +233,16 @@ bool target_is_there(const struct target *t)
 	struct target_thread info;
 
 	return !target_read_thread(t->pid, t->pid, &info) && info.start_ticks == t->start_ticks;
+}
+
+uint64_t target_read_caught_signals(const struct target *t)
+{
+	char *status = target_read_file(t->pid, "status", NULL);
+	const char *caught = status ? procfs_find_field(status, "SigCgt") : NULL;
+	uint64_t signals = caught ? strtoull(caught, NULL, 16) : UINT64_MAX;
+
+	free(status);
+	return signals;
 }
 
 int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out)

@@ -21,8 +21,7 @@ struct target {
 	uint64_t start_ticks; /* /proc/PID/stat field 22: with pid, the identity of the process */
 	char *exe;	      /* path as the process sees it; NULL if unknown */
 	char **argv;	      /* NULL-terminated */
-	uint64_t caught_signals; /* bit n-1: signal n has a handler */
-	bool forked;		 /* and has not called exec since: locks in its memory may name
+	bool forked;	      /* and has not called exec since: locks in its memory may name
 				  * threads of the process it was forked from */
 	int pid_namespace_depth; /* number of PID namespaces below strand's: 0 the same */
 };
@@ -37,6 +36,9 @@ int target_explain_refusal(pid_t pid, int sys_errno, struct err *e);
 
 /* Is the process that `t` describes still there (not a successor with its pid)? */
 bool target_is_there(const struct target *t);
+
+/* The signals that have a handler now (bit n-1: signal n); all of them if it cannot be known. */
+uint64_t target_read_caught_signals(const struct target *t);
 
 /* What /proc tells of one thread. */
 struct target_thread {

@@ -8,8 +8,13 @@ import json
 import os
 import pty
 import re
+import sys
 
-from strandtest import Case, Failure, kill_group
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import network  # noqa: E402
+from strandtest import Case, Failure, kill_group  # noqa: E402
 
 NOT_YET = ("run", "check", "watch", "top", "report", "list", "selftest")
 
@@ -283,3 +288,4 @@ def cases(ctx, long):
                   check_closed_pipe, check_ignored_child_signal, check_colours):
         name = check.__name__.replace("check_", "").replace("_", "-")
         yield Case("cli/" + name, lambda check=check: check(ctx))
+    yield from network.cases(ctx)

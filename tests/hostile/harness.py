@@ -260,6 +260,39 @@ def reader_goes_away(ctx, times):
     running.end("quit")
 
 
+def odd_names(ctx):
+    """Names that are no text: JSON stays valid UTF-8, text stays free of control characters."""
+    odd = b"odd\n name \x1b[31m\xff\xc3("
+    folder = os.path.join(os.fsencode(ctx.tmp), b"odd-%d" % os.getpid())
+    os.mkdir(folder)
+    program = os.path.join(folder, odd)
+    os.link(build(ctx, ctx.path("tests", "hostile", "odd_names.c")), program)
+    running = Running(ctx, [program, os.path.join(folder, odd + b".fifo"), odd])
+    running.settle(2)
+    report = look_raw(ctx, running.pid, "json")
+    check_report(json.loads(report), running.pid)
+    if json.loads(report)["summary"]["stuck"] != 3:
+        raise Failure("not three stuck tasks\n%s" % report)
+    text = look_raw(ctx, running.pid, "text")
+    bad = sorted({char for char in text if not char.isprintable() and char != "\n"})
+    if bad:
+        raise Failure("the text report has %s in it\n%r" % (bad, text))
+    check_untraced(running.pid)
+
+
+def look_raw(ctx, pid, name):
+    """A report, which must be UTF-8."""
+    child = ctx.spawn([ctx.strand, "attach", "--format=" + name, str(pid)],
+                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = child.communicate(timeout=CHURN_LOOK_S)
+    if child.returncode or err:
+        raise Failure("status %d, %r" % (child.returncode, err))
+    try:
+        return out.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        raise Failure("the report is no UTF-8: %s" % error)
+
+
 def cases(ctx, long):
     def case(name, function, *args, timeout=600):
         return Case("hostile/" + name, lambda: function(ctx, *args), timeout=timeout)
@@ -281,5 +314,6 @@ def cases(ctx, long):
     yield case("stopped-during", stop_during_look, few)
     yield case("two-at-once", two_at_once, few)
     yield case("no-reader", reader_goes_away, few)
+    yield case("odd-names", odd_names)
     yield from bad_input.cases(ctx)
     yield from servers.cases(ctx, long)

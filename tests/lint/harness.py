@@ -7,10 +7,14 @@ checkout.
 import os
 import re
 import shutil
-import subprocess
-import time
+import sys
 
-from strandtest import Case, Failure, Skip
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import examples  # noqa: E402
+import pages  # noqa: E402
+from strandtest import Case, Failure, Skip  # noqa: E402
 
 FOLDERS = ("src", "preload", "viewer", "tests", "man")
 FIRST_COMMENT = re.compile(r"/\* SPDX-License-Identifier: MIT(?: \*/\n/\*)?\n"
@@ -78,99 +82,11 @@ def check_clang_format(ctx):
         raise Failure(done.err)
 
 
-def check_man(ctx):
-    if shutil.which("mandoc") is None:
-        raise Skip("no mandoc")
-    pages = [ctx.path(name) for name in walk(ctx, ".1")]
-    done = ctx.run(["mandoc", "-T", "lint", "-W", "warning"] + pages)
-    if done.status or done.out or done.err:
-        raise Failure(done.out + done.err)
-
-
-def options_of_page(text):
-    """Long options that the page defines, as list items."""
-    return {"--" + name for name in re.findall(r"^\.It (?:Fl \S+ .*?)?Fl -([a-z][a-z-]*)", text,
-                                               re.MULTILINE)}
-
-
-def check_options(ctx):
-    """The help of a command and the page name the same options."""
-    page = options_of_page(read(ctx, "man/strand.1"))
-    done = ctx.run([ctx.strand, "attach", "--help"])
-    if done.status:
-        raise Failure(str(done))
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", done.out))
-    complain(["%s is in the help, not on the page" % name for name in sorted(told - page)] +
-             ["%s is on the page, not in the help" % name for name in sorted(page - told)])
-
-
 def check_scripts(ctx):
     for shell, name in (("sh", "bootstrap.sh"), ("bash", ".ci/run")):
         done = ctx.run([shell, "-n", ctx.path(name)])
         if done.status or done.err:
             raise Failure(done.err)
-
-
-def mask(line):
-    """What differs from run to run, taken out: addresses, process IDs, times, the build's place."""
-    line = re.sub(r"0x[0-9a-f]+", "0x…", line)
-    line = re.sub(r"\b\d+(\.\d+)? ?(ns|µs|us|ms|s|min|h)\b", "… s", line)
-    line = re.sub(r"\b(pid|process|tid) \d+", r"\1 …", line)
-    return " ".join(line.split())
-
-
-def demo_report(ctx):
-    """The report on the demo program, as `sh bootstrap.sh demo` makes it."""
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        raise Skip("no gcc")
-    program = os.path.join(ctx.tmp, "demo_deadlock." + str(os.getpid()))
-    done = ctx.run([compiler, "-g", "-O0", "-pthread", "-o", program,
-                    ctx.path("tests", "programs", "demo_deadlock.c")])
-    if done.status:
-        raise Failure(str(done))
-    child = ctx.spawn([program], stdout=subprocess.DEVNULL)
-    wait_until_asleep(child.pid)
-    done = ctx.run([ctx.strand, "attach", str(child.pid)])
-    if done.status or done.err:
-        raise Failure(str(done))
-    return done.out
-
-
-def wait_until_asleep(pid):
-    """Until no thread has been switched to for a while."""
-    before, calm, end = None, 0, time.monotonic() + 20
-    while calm < 5:
-        if time.monotonic() > end:
-            raise Failure("the demo program does not come to rest")
-        time.sleep(0.1)
-        now = []
-        for task in sorted(os.listdir("/proc/%d/task" % pid)):
-            with open("/proc/%d/task/%s/status" % (pid, task)) as file:
-                now += [line for line in file if "ctxt_switches" in line]
-        calm = calm + 1 if now == before else 0
-        before = now
-
-
-def check_example(ctx, text, begin, end):
-    """The report that a document shows between two lines is what strand says today, in the lines
-    that carry verdicts and chains."""
-    match = re.search(re.escape(begin) + r"\n(.*?)" + re.escape(end), text, re.DOTALL)
-    if match is None:
-        raise Failure("no report between «%s» and «%s»" % (begin, end))
-    shown = [mask(line) for line in match.group(1).splitlines()
-             if re.search(r"\bstuck\b|\bheld by\b|\bjoins\b|\bis in\b", line)]
-    if not any("stuck" in line for line in shown):
-        raise Failure("the report shown has no verdict")
-    report = demo_report(ctx)
-    real = [mask(line) for line in report.splitlines()]
-    missing = ["not in the report of a real run: " + line for line in shown if line not in real]
-    complain(missing and missing + [report])
-
-
-def check_readme(ctx):
-    check_example(ctx, read(ctx, "README.md"), "<!-- report of demo_deadlock: compared with a real "
-                  "run by `make check` -->", "<!-- end of report -->")
 
 
 TRIAL = '''
@@ -244,8 +160,12 @@ def cases(ctx, long):
     yield Case("lint/files-listed", lambda: check_listed(ctx))
     yield Case("lint/file-headers", lambda: check_headers(ctx))
     yield Case("lint/clang-format", lambda: check_clang_format(ctx))
-    yield Case("lint/man-page", lambda: check_man(ctx))
-    yield Case("lint/options-documented", lambda: check_options(ctx))
-    yield Case("lint/readme-report", lambda: check_readme(ctx))
+    yield Case("lint/man-page", lambda: pages.check_mdoc(ctx))
+    yield Case("lint/options-documented", lambda: pages.check_options(ctx))
+    yield Case("lint/formats-documented", lambda: pages.check_formats(ctx))
+    yield Case("lint/keys-documented", lambda: pages.check_keys(ctx))
+    yield Case("lint/readme-report", lambda: examples.check(ctx, "README.md"))
+    yield Case("lint/man-report", lambda: examples.check(ctx, "man/strand.1"))
+    yield Case("lint/report-comparison", examples.check_comparison)
     yield Case("lint/scripts", lambda: check_scripts(ctx))
     yield Case("lint/runner", lambda: check_runner(ctx))

@@ -12,7 +12,7 @@ then `What it is:` and free text.
     frame: TEXT                     part of a function's name in the stack of a stuck finding
     first20: WORD...                each occurs in the first 20 lines of the text report
     looks: N                        of a program with `expect: none`: how often to look in the long
-                                    tests (20 times otherwise)
+                                    tests; otherwise 20 times if it is not settled, else 6 times
     args: WORD | WORD | ...         one run for each, with that argument; may be repeated
     ends: quit                      at the end it is told to stop by a byte on its standard input,
                                     and must print `ok` and exit with 0
@@ -55,7 +55,8 @@ SUFFIXES = (".c", ".cpp", ".rs")
 KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
         "variants"}
 KNOWN = set(VARIANTS) | set(SETTINGS)
-LOOKS = 20  # of a twin, outside the long tests
+LOOKS = 20  # of a twin that works, outside the long tests
+LOOKS_SETTLED = 6  # of one that sleeps, where looks differ little
 LOOKS_QUICK = 3
 SETTLE_S = 2  # until its threads sleep
 FOUND_S = 10  # until the verdicts are complete
@@ -270,7 +271,9 @@ def failing(name, text):
 def looks_at(ctx, program, long):
     if ctx.quick:
         return LOOKS_QUICK
-    return program.looks if long else min(program.looks, LOOKS)
+    if long:
+        return program.looks
+    return min(program.looks, LOOKS_SETTLED if program.settled else LOOKS)
 
 
 def cases(ctx, long):

@@ -5,7 +5,7 @@
  * args: malloc | stdio | dl | exit | env
  * ends: quit
  * settled: no
- * variants: -O0 -O2 static
+ * variants: -O2 static
  *
  * What it is: four threads that fight for a lock inside the C library: the one malloc arena, a
  * FILE, the dynamic linker's, those of thread creation and exit, of the environment. Such a wait

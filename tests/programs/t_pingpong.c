@@ -6,7 +6,7 @@
  * args: requeue | wake_op
  * ends: quit
  * settled: no
- * variants: -O0 -O2 pidns
+ * variants: -O2 pidns
  *
  * What it is: four threads that hand something on to each other as fast as they can while main
  * joins the first: at any moment a thread is being woken, has been woken and has not run yet, or

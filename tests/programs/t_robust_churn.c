@@ -4,7 +4,7 @@
  * looks: 200
  * ends: quit
  * settled: no
- * variants: -O0 -O2
+ * variants: -O2
  *
  * What it is: threads that lock a robust mutex and end without unlocking, for ever, while others
  * wait for it: each waiter is woken by the end of an owner and repairs the mutex. One robust mutex

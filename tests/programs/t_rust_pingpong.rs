@@ -4,7 +4,7 @@
  * looks: 200
  * ends: quit
  * settled: no
- * variants: -O0 -O2
+ * variants: -O2
  *
  * What it is: Rust threads that hand on a token by channels, by park, and by a mutex as fast as
  * they can, while main joins.
