@@ -31,7 +31,6 @@
 #include <time.h>
 
 #include "target/procfs.h"
-#include "target/seize_guard.h"
 #include "target/target.h"
 
 /* How long to wait for a thread that has been interrupted and could run, but had no turn. */
@@ -62,7 +61,6 @@ struct stop {
 	int64_t begin_ns, end_ns; /* of the stop; begin 0: not begun */
 	int64_t max_pause_ns, thread_wait_ns;
 	int refused_errno; /* why a seize was refused */
-	struct seize_guard *guard;
 };
 
 static int64_t now_ns(void)
@@ -189,7 +187,7 @@ static void stop_seize_new(struct stop *s)
 
 		if (t->phase != SLOT_NEW || stop_leaves_asleep(s, t))
 			continue;
-		if (seize_guard_seize(s->guard, t->thread.tid) == 0) {
+		if (ptrace(PTRACE_SEIZE, t->thread.tid, NULL, NULL) == 0) {
 			t->phase = SLOT_SEIZED;
 			continue;
 		}
@@ -473,7 +471,6 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	s->pid = pid;
 	s->max_pause_ns = limits->max_pause_ns;
 	s->thread_wait_ns = limits->thread_wait_ns;
-	s->guard = seize_guard_start(pid);
 	for (int i = 0; stop_should_try(s, limits, i); i++) {
 		if (i) {
 			stop_release(s);
@@ -484,8 +481,6 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 		if (rc || !awaited)
 			break;
 	}
-	seize_guard_end(s->guard);
-	s->guard = NULL;
 	if (!rc) {
 		stop_mark_unstopped(s);
 		rc = stop_judge(s, e);
