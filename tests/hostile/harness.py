@@ -302,6 +302,8 @@ def cases(ctx, long):
     churns = count(ctx, long, 10, 50, 500)
     few = count(ctx, long, 3, 10, 50)
     yield case("eintr", look_often, "eintr", looks, "eintr: none")
+    yield case("eintr-more", look_often, "eintr_more", looks, "eintr: none")
+    yield case("deadlines", look_often, "deadlines", looks, "ok")
     yield case("signals", look_often, "signals", looks, "ok")
     yield case("strand-killed", kill_in_the_middle, signal.SIGKILL, kills)
     yield case("strand-terminated", kill_in_the_middle, signal.SIGTERM, kills)

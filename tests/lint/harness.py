@@ -23,13 +23,19 @@ COMMENT_LINES = 18
 FILE_LINES = 600
 
 
+def is_product(root, name):
+    """Is it something that a build in the source tree leaves there?"""
+    return (name.endswith(("~", ".a", ".o", ".pyc")) or name == ".dirstamp" or
+            (root.endswith("tests/unit") and "." not in name))
+
+
 def walk(ctx, *suffixes):
     """Files of the source tree, relative to it."""
     for folder in FOLDERS:
         for root, folders, files in os.walk(ctx.path(folder)):
-            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            folders[:] = sorted(set(folders) - {"__pycache__", ".deps", "work"})
             for name in sorted(files):
-                if name.endswith(suffixes or ("",)) and not name.endswith(("~", ".o", ".pyc")):
+                if name.endswith(suffixes or ("",)) and not is_product(root, name):
                     yield os.path.relpath(os.path.join(root, name), ctx.src)
 
 

@@ -86,7 +86,8 @@ def compile_command(source, variant, binary):
 
 def newest_source(source):
     """When the program, or a header that it may include, was last changed."""
-    headers = glob.glob(os.path.join(os.path.dirname(__file__), "*.h"))
+    headers = [header for folder in (os.path.dirname(__file__), os.path.dirname(source))
+               for header in glob.glob(os.path.join(folder, "*.h"))]
     return max(os.stat(path).st_mtime for path in [source, __file__] + headers)
 
 
