@@ -47,8 +47,8 @@ def options_of_page(text):
 
 def options_of_table(text, command):
     """Those of the table that a command has, with whether they take an argument."""
-    sets = {"attach": ("IN_LOOKING", "IN_ALL")}[command]
-    rows = re.findall(r'^OPTION\(\w+, "([a-z-]+)", (?:0|\'\w\'), (NULL|"[^"]*"), ([A-Z_ |]+),', text,
+    sets = {"attach": ("IN_LOOKING", "IN_ALL", "IN(ATTACH)")}[command]
+    rows = re.findall(r'^OPTION\(\w+, "([a-z-]+)", (?:0|\'\w\'), (NULL|"[^"]*"), ([A-Z_ |()]+),', text,
                       re.MULTILINE)
     if len(rows) != len(re.findall(r"^OPTION\(", text, re.MULTILINE)):
         raise Failure("not every row of the options' table could be read")
