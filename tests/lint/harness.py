@@ -171,6 +171,7 @@ def cases(ctx, long):
     yield Case("lint/options-documented", lambda: pages.check_options(ctx))
     yield Case("lint/formats-documented", lambda: pages.check_formats(ctx))
     yield Case("lint/keys-documented", lambda: pages.check_keys(ctx))
+    yield Case("lint/names-exist", lambda: pages.check_names(ctx))
     yield Case("lint/readme-report", lambda: examples.check(ctx, "README.md"))
     yield Case("lint/man-report", lambda: examples.check(ctx, "man/strand.1"))
     yield Case("lint/report-comparison", examples.check_comparison)
