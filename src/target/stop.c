@@ -28,6 +28,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "target/asleep.h"
 #include "target/target.h"
@@ -45,6 +46,8 @@ enum slot_phase {
 	SLOT_STOPPED,	  /* ours, stopped */
 	SLOT_LET_GO,	  /* not ours any more */
 };
+
+#define SEIZE_TRIES 3
 
 struct slot {
 	struct stop_thread thread;
@@ -157,27 +160,50 @@ static bool stop_leaves_asleep(const struct stop *s, struct slot *t)
 	return true;
 }
 
-static void stop_seize_new(struct stop *s)
+/* Is it ours already? A thread that calls exec takes over the main thread's number, tracer and
+ * all. */
+static bool stop_traces(pid_t pid, pid_t tid)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		struct slot *t = &s->v[i];
+	char path[64], buf[1024];
+	const char *tracer;
 
-		if (t->phase != SLOT_NEW || stop_leaves_asleep(s, t))
-			continue;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	if (procfs_read_into(path, buf, sizeof(buf)) <= 0)
+		return false;
+	tracer = procfs_find_field(buf, "TracerPid");
+	return tracer && (pid_t)atoi(tracer) == gettid();
+}
+
+/* Asked again if it was refused: meanwhile exec may have put another thread in the place of one
+ * that it killed. */
+static void stop_seize(struct stop *s, struct slot *t)
+{
+	int refused = 0;
+
+	for (int i = 0; i < SEIZE_TRIES; i++) {
 		if (ptrace(PTRACE_SEIZE, t->thread.tid, NULL, NULL) == 0) {
 			t->phase = SLOT_SEIZED;
-			continue;
+			return;
+		}
+		refused = errno;
+		if (stop_traces(s->pid, t->thread.tid)) {
+			t->phase = SLOT_SEIZED;
+			return;
 		}
 		t->phase = SLOT_LET_GO;
-		t->thread.state = errno == ESRCH ? STOP_THREAD_ENDED : STOP_THREAD_DENIED;
-		if (errno != ESRCH) {
-			int refused = errno;
-
-			t->thread.state = stop_unseizable_state(s->pid, t->thread.tid);
-			if (t->thread.state == STOP_THREAD_DENIED)
-				s->refused_errno = refused;
-		}
+		t->thread.state = refused == ESRCH ? STOP_THREAD_ENDED
+						   : stop_unseizable_state(s->pid, t->thread.tid);
+		if (t->thread.state == STOP_THREAD_ENDED)
+			return;
 	}
+	s->refused_errno = refused;
+}
+
+static void stop_seize_new(struct stop *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].phase == SLOT_NEW && !stop_leaves_asleep(s, &s->v[i]))
+			stop_seize(s, &s->v[i]);
 }
 
 static void stop_interrupt_seized(struct stop *s)
@@ -413,15 +439,20 @@ static size_t stop_count_stopped(const struct stop *s)
 	return stopped;
 }
 
-static int stop_judge(const struct stop *s, struct err *e)
+static bool stop_have_ended(const struct stop *s)
 {
 	size_t ended = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		ended += s->v[i].thread.state == STOP_THREAD_ENDED;
+	return ended == s->n;
+}
+
+static int stop_judge(const struct stop *s, struct err *e)
+{
 	if (stop_count_stopped(s))
 		return 0;
-	if (ended == s->n)
+	if (stop_have_ended(s))
 		return err_set(e, ERR_ENDED, "cannot look at process %d", (int)s->pid);
 	if (s->refused_errno)
 		return target_explain_refusal(s->pid, s->refused_errno, e);
@@ -455,7 +486,8 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 			stop_forget(s);
 		}
 		rc = stop_attempt(s, &awaited, e);
-		if (rc || !awaited)
+		/* All ended, and yet there is the process: exec has replaced them. */
+		if (rc || (!awaited && !stop_have_ended(s)))
 			break;
 	}
 	if (!rc) {
