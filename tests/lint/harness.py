@@ -23,13 +23,19 @@ COMMENT_LINES = 18
 FILE_LINES = 600
 
 
+def is_product(root, name):
+    """Is it something that a build in the source tree leaves there?"""
+    return (name.endswith(("~", ".a", ".o", ".pyc")) or name == ".dirstamp" or
+            (root.endswith("tests/unit") and "." not in name))
+
+
 def walk(ctx, *suffixes):
     """Files of the source tree, relative to it."""
     for folder in FOLDERS:
         for root, folders, files in os.walk(ctx.path(folder)):
-            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            folders[:] = sorted(set(folders) - {"__pycache__", ".deps", "work"})
             for name in sorted(files):
-                if name.endswith(suffixes or ("",)) and not name.endswith(("~", ".o", ".pyc")):
+                if name.endswith(suffixes or ("",)) and not is_product(root, name):
                     yield os.path.relpath(os.path.join(root, name), ctx.src)
 
 
@@ -99,7 +105,7 @@ def cases(ctx, long):
     def skip():
         raise Skip("what is missing")
     def leave():
-        subprocess.Popen(["setsid", "sh", "-c", "sleep 12321 & sleep 12321"])
+        subprocess.Popen(["setsid", "sh", "-c", "sleep SECONDS & sleep SECONDS"])
         time.sleep(0.3)
     def hang():
         leave()
@@ -132,12 +138,13 @@ def processes(text):
 def check_runner(ctx):
     """A runner that could not fail would make every other test worthless."""
     tree = os.path.join(ctx.tmp, "trial")
+    seconds = str(1000000 + os.getpid())  # another run may be under way beside this one
     for folder in ("lib", "unit"):
         os.makedirs(os.path.join(tree, "tests", folder))
     for name in ("run", "lib/strandtest.py"):
         shutil.copy(ctx.path("tests", name), os.path.join(tree, "tests", name))
     with open(os.path.join(tree, "tests", "unit", "harness.py"), "w") as file:
-        file.write(TRIAL)
+        file.write(TRIAL.replace("SECONDS", seconds))
     run = [os.path.join(tree, "tests", "run"), "--build", tree, "unit"]
     done = ctx.run(run)
     last = done.out.splitlines()[-1:]
@@ -151,7 +158,7 @@ def check_runner(ctx):
         raise Failure("one passing test alone does not give status 0")
     if ctx.run(run[:-1] + ["unit/nothing-of-that-name"]).status != 1:
         raise Failure("naming no test at all gives status 0")
-    left = list(processes(b"sleep 12321"))
+    left = list(processes(b"sleep " + seconds.encode()))
     if left:
         raise Failure("still there after the run: %s" % left)
 
@@ -164,6 +171,7 @@ def cases(ctx, long):
     yield Case("lint/options-documented", lambda: pages.check_options(ctx))
     yield Case("lint/formats-documented", lambda: pages.check_formats(ctx))
     yield Case("lint/keys-documented", lambda: pages.check_keys(ctx))
+    yield Case("lint/names-exist", lambda: pages.check_names(ctx))
     yield Case("lint/readme-report", lambda: examples.check(ctx, "README.md"))
     yield Case("lint/man-report", lambda: examples.check(ctx, "man/strand.1"))
     yield Case("lint/report-comparison", examples.check_comparison)

@@ -15,6 +15,7 @@ from strandtest import Failure, Skip  # noqa: E402
 
 PAGE = "man/strand.1"
 OBJECT_KEYS = "kind address name owner"
+PLACEHOLDERS = {"report_NAME", "ERR_NAME", "test_NAME", "module_verb_object"}
 
 
 def read(ctx, name):
@@ -47,8 +48,8 @@ def options_of_page(text):
 
 def options_of_table(text, command):
     """Those of the table that a command has, with whether they take an argument."""
-    sets = {"attach": ("IN_LOOKING", "IN_ALL")}[command]
-    rows = re.findall(r'^OPTION\(\w+, "([a-z-]+)", (?:0|\'\w\'), (NULL|"[^"]*"), ([A-Z_ |]+),', text,
+    sets = {"attach": ("IN_LOOKING", "IN_ALL", "IN(ATTACH)")}[command]
+    rows = re.findall(r'^OPTION\(\w+, "([a-z-]+)", (?:0|\'\w\'), (NULL|"[^"]*"), ([A-Z_ |()]+),', text,
                       re.MULTILINE)
     if len(rows) != len(re.findall(r"^OPTION\(", text, re.MULTILINE)):
         raise Failure("not every row of the options' table could be read")
@@ -138,3 +139,35 @@ def check_keys(ctx):
     described = set(re.findall(r"\w+", text[text.index(".Sh THE JSON REPORT"):]))
     complain(differences(extra, page, "in a report", "on the page") +
              ["%s is not on the page" % key for key in sorted(fixed - described)])
+
+
+def check_names(ctx):
+    """Files and functions that the documents name exist."""
+    files = set(files_of(ctx))
+    folders = {os.path.dirname(name) + "/" for name in files}
+    code = "".join(read(ctx, name) for name in files if name.endswith((".c", ".h", ".py", ".am")))
+    bad, seen = [], 0
+    for document in ("README.md", "CONTRIBUTING.md"):
+        text = read(ctx, document)
+        for name in re.findall(r"`((?:src|tests|man)/[\w./-]*)`", text) + re.findall(
+                r"\]\(([\w./-]+)\)", text):
+            seen += 1
+            if "NAME" not in name and name not in files | folders:
+                bad.append("%s names %s, which is not there" % (document, name))
+        for name in re.findall(r"`(?:enum |struct )?(\w+_\w+)(?:\(.*?\))?`", text):
+            seen += 1
+            if name not in PLACEHOLDERS and not re.search(r"\b%s\b" % name, code):
+                bad.append("%s names %s, which is nowhere" % (document, name))
+    complain(bad)
+    if seen < 50:
+        raise Failure("only %d names were found" % seen)
+
+
+def files_of(ctx):
+    for folder in ("src", "tests", "man"):
+        for root, _, files in os.walk(ctx.path(folder)):
+            for name in files:
+                yield os.path.relpath(os.path.join(root, name), ctx.src)
+    for name in os.listdir(ctx.src):
+        if os.path.isfile(ctx.path(name)):
+            yield name
