@@ -186,6 +186,7 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 		rc = capture_copy(c, capture_want_stack, e);
 	if (!rc && t->pid_namespace_depth)
 		stop_translate_tids(c->stop);
+	c->sleepers_slept = stop_sleepers_slept(c->stop);
 	if (!rc && capture_needs_relatives(c))
 		c->relative = relatives_find(c->pid, c->through);
 	return rc;

@@ -26,6 +26,7 @@ struct capture {
 	struct snapshot *memory;
 	pid_t relative; /* another process that shares the memory; 0: none, or not needed */
 	uint64_t caught_signals; /* bit n-1: signal n has a handler */
+	bool sleepers_slept;	 /* threads left asleep (target/asleep.h) did not run meanwhile */
 	bool cut_short;		 /* the bound of the stop was reached: stacks are missing */
 	int64_t pause_ns;
 	int64_t monotonic_ns; /* clocks at the stop, for deadlines */

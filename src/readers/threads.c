@@ -140,7 +140,8 @@ static bool threads_all_stopped(const struct threads_work *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		if (w->births[i].thread->state == STOP_THREAD_RUNS ||
-		    w->births[i].thread->state == STOP_THREAD_ASLEEP)
+		    (w->births[i].thread->state == STOP_THREAD_ASLEEP &&
+		     !w->in->capture->sleepers_slept))
 			return false;
 	return true;
 }
@@ -148,12 +149,18 @@ static bool threads_all_stopped(const struct threads_work *w)
 /* The library's word on where a descriptor holds its tid, tested on the process at hand. */
 static bool threads_layout_is_plausible(const struct threads_work *w)
 {
+	bool misfit = false;
+
 	if (libc_kind(w->in->libc) != LIBC_GLIBC || !libc_tid_offset(w->in->libc))
 		return true;
-	for (size_t i = 0; i < w->n; i++)
-		if (waits_descriptor_fits(w->in, w->births[i].thread))
+	for (size_t i = 0; i < w->n; i++) {
+		const struct stop_thread *t = w->births[i].thread;
+
+		if (waits_descriptor_fits(w->in, t))
 			return true;
-	return false;
+		misfit = misfit || t->state == STOP_THREAD_STOPPED;
+	}
+	return !misfit;
 }
 
 static int threads_read_one(struct threads_work *w, const struct waits_context *ctx,

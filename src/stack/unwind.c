@@ -84,7 +84,7 @@ static bool may_be_code(uint64_t ip)
 	return ip >= 0x10000 && ip < UINT64_C(0x7ffffffff000);
 }
 
-/* *sure is cleared where the way was guessed from code that is no module's. */
+/* *sure is cleared where the way was guessed from code that is no module's, or leaves frames out. */
 static enum unwind_step step(struct unwinder *u, struct unwind_regs *r, bool trampoline, bool *sure)
 {
 	uint64_t ip = r->v[UNWIND_RIP];
@@ -104,7 +104,7 @@ static enum unwind_step step(struct unwinder *u, struct unwind_regs *r, bool tra
 	if (s != UNWIND_OK)
 		s = unwind_step_follow(u, r);
 	if (s != UNWIND_OK) {
-		s = unwind_step_guess(u, r);
+		s = unwind_step_guess(u, r, sure);
 		*sure &= modules_find(u->mods, ip) != NULL;
 	}
 	return s;

@@ -66,9 +66,12 @@ static enum unwind_step step_frame_pointer(struct unwinder *u, struct unwind_reg
 	return UNWIND_OK;
 }
 
-enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r)
+enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r, bool *sure)
 {
-	enum unwind_step s = step_frame_pointer(u, r);
+	enum unwind_step s;
 
+	/* A thread that was left asleep shows no frame pointer: then frames are left out. */
+	*sure &= r->v[UNWIND_RBP] != 0;
+	s = step_frame_pointer(u, r);
 	return s == UNWIND_OK ? s : step_to_outermost(u, r);
 }

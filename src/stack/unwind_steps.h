@@ -73,7 +73,7 @@ enum unwind_step unwind_step_follow(struct unwinder *u, struct unwind_regs *r);
 bool unwind_may_return_to(const struct unwinder *u, uint64_t ip);
 
 /* By what is usual: the outermost frames of C libraries, frame pointers. */
-enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r);
+enum unwind_step unwind_step_guess(struct unwinder *u, struct unwind_regs *r, bool *sure);
 
 /* Is `ip` in what a C library runs outermost: _start, or the end of a thread? */
 bool unwind_is_outermost(const struct unwinder *u, uint64_t ip);

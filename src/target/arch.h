@@ -55,6 +55,16 @@ void arch_fill_sleeper(struct arch_regs *r, long number, const uint64_t argument
  * write)? That cannot be undone: a thread that sleeps in one is better left asleep. */
 bool arch_is_transfer(const struct arch_regs *r);
 
+/* Is this a call whose time limit would begin anew if it were stopped in its sleep? */
+bool arch_restarts_limit(const struct arch_regs *r);
+
+/* Is this a call on a descriptor (its first argument) that ends in time if the descriptor is a
+ * socket with a time limit? SO_RCVTIMEO or SO_SNDTIMEO if so, else 0. */
+int arch_socket_limit_option(const struct arch_regs *r);
+
+/* Note in a sleeper's registers what a stopped one's show: that the call has a time limit. */
+void arch_mark_limited(struct arch_regs *r);
+
 /* Some calls answer EINTR to the stop instead of restarting (epoll_wait, sigtimedwait, semop,
  * io_getevents, recv and accept with a timeout: measured). Change the registers so that the
  * kernel restarts the call when the thread goes on, or answers EINTR if a real signal comes

@@ -115,6 +115,49 @@ bool arch_is_transfer(const struct arch_regs *r)
 	}
 }
 
+bool arch_restarts_limit(const struct arch_regs *r)
+{
+	switch (arch_syscall_number(r)) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+		return (int)arch_syscall_argument(r, 3) > 0;
+	case SYS_epoll_pwait2:
+	case SYS_semtimedop:
+		return arch_syscall_argument(r, 3) != 0;
+	case SYS_rt_sigtimedwait:
+		return arch_syscall_argument(r, 2) != 0;
+	case SYS_io_getevents:
+	case SYS_io_pgetevents:
+		return arch_syscall_argument(r, 4) != 0;
+	case SYS_io_uring_enter:
+		return true; /* its limit lies in a struct of many forms */
+	default:
+		return false;
+	}
+}
+
+int arch_socket_limit_option(const struct arch_regs *r)
+{
+	switch (arch_syscall_number(r)) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_accept:
+	case SYS_accept4:
+		return SO_RCVTIMEO;
+	case SYS_connect:
+		return SO_SNDTIMEO;
+	default:
+		return 0;
+	}
+}
+
+void arch_mark_limited(struct arch_regs *r)
+{
+	r->raw.rax = (unsigned long long)-(long)ARCH_ERESTARTNOHAND;
+}
+
 /* Calls that the kernel restarts with what is left of their time (ERESTART_RESTARTBLOCK). */
 static bool arch_restarts_with_rest(long number)
 {

@@ -3,7 +3,7 @@
  * Stop and go. How a stop is taken:
  *
  *   1. seize every thread in /proc/PID/task: this stops nobody. Threads asleep in a call that
- *      would come back short if it were interrupted are left alone;
+ *      cannot be interrupted without a trace are left alone (target/asleep.h);
  *   2. interrupt all of them, then collect: a thread that has stopped gives its registers at
  *      once, and a call that would show the interruption is mended at once, so that strand's own
  *      death at any moment leaves nothing behind;
@@ -20,7 +20,6 @@
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +28,9 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "target/procfs.h"
-#include "target/seize_guard.h"
+#include "target/asleep.h"
 #include "target/target.h"
 
 /* How long to wait for a thread that has been interrupted and could run, but had no turn. */
@@ -48,9 +47,12 @@ enum slot_phase {
 	SLOT_LET_GO,	  /* not ours any more */
 };
 
+#define SEIZE_TRIES 3
+
 struct slot {
 	struct stop_thread thread;
 	enum slot_phase phase;
+	struct asleep asleep; /* STOP_THREAD_ASLEEP */
 	int signal; /* to be delivered at detach: it stopped on the way to receiving this one */
 	int64_t interrupted_ns;
 };
@@ -62,7 +64,6 @@ struct stop {
 	int64_t begin_ns, end_ns; /* of the stop; begin 0: not begun */
 	int64_t max_pause_ns, thread_wait_ns;
 	int refused_errno; /* why a seize was refused */
-	struct seize_guard *guard;
 };
 
 static int64_t now_ns(void)
@@ -149,60 +150,60 @@ static enum stop_thread_state stop_unseizable_state(pid_t pid, pid_t tid)
 	return STOP_THREAD_DENIED;
 }
 
-/* "nr a0 … a5 sp ip" in hex (nr in decimal) of a thread that sleeps; "running" otherwise. */
-static bool stop_read_sleeper(pid_t pid, struct stop_thread *t)
-{
-	uint64_t a[6], sp, ip;
-	char path[64], buf[256];
-	long number;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)t->tid);
-	if (procfs_read_into(path, buf, sizeof(buf)) <= 0 ||
-	    sscanf(buf,
-		   "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
-		   " %" SCNx64 " %" SCNx64,
-		   &number, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &ip) != 9)
-		return false;
-	arch_fill_sleeper(&t->regs, number, a, sp, ip);
-	return true;
-}
-
 static bool stop_leaves_asleep(const struct stop *s, struct slot *t)
 {
-	struct target_thread info;
-
-	if (!stop_read_sleeper(s->pid, &t->thread) || !arch_is_transfer(&t->thread.regs))
+	if (!asleep_is_best_left(s->pid, t->thread.tid, &t->asleep))
 		return false;
-	/* Stopped by job control on its way out of the call is not asleep in it. */
-	if (target_read_thread(s->pid, t->thread.tid, &info) ||
-	    (info.state != 'S' && info.state != 'D'))
-		return false;
+	t->thread.regs = t->asleep.regs;
 	t->phase = SLOT_LET_GO;
 	t->thread.state = STOP_THREAD_ASLEEP;
 	return true;
 }
 
-static void stop_seize_new(struct stop *s)
+/* Is it ours already? A thread that calls exec takes over the main thread's number, tracer and
+ * all. */
+static bool stop_traces(pid_t pid, pid_t tid)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		struct slot *t = &s->v[i];
+	char path[64], buf[1024];
+	const char *tracer;
 
-		if (t->phase != SLOT_NEW || stop_leaves_asleep(s, t))
-			continue;
-		if (seize_guard_seize(s->guard, t->thread.tid) == 0) {
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	if (procfs_read_into(path, buf, sizeof(buf)) <= 0)
+		return false;
+	tracer = procfs_find_field(buf, "TracerPid");
+	return tracer && (pid_t)atoi(tracer) == gettid();
+}
+
+/* Asked again if it was refused: meanwhile exec may have put another thread in the place of one
+ * that it killed. */
+static void stop_seize(struct stop *s, struct slot *t)
+{
+	int refused = 0;
+
+	for (int i = 0; i < SEIZE_TRIES; i++) {
+		if (ptrace(PTRACE_SEIZE, t->thread.tid, NULL, NULL) == 0) {
 			t->phase = SLOT_SEIZED;
-			continue;
+			return;
+		}
+		refused = errno;
+		if (stop_traces(s->pid, t->thread.tid)) {
+			t->phase = SLOT_SEIZED;
+			return;
 		}
 		t->phase = SLOT_LET_GO;
-		t->thread.state = errno == ESRCH ? STOP_THREAD_ENDED : STOP_THREAD_DENIED;
-		if (errno != ESRCH) {
-			int refused = errno;
-
-			t->thread.state = stop_unseizable_state(s->pid, t->thread.tid);
-			if (t->thread.state == STOP_THREAD_DENIED)
-				s->refused_errno = refused;
-		}
+		t->thread.state = refused == ESRCH ? STOP_THREAD_ENDED
+						   : stop_unseizable_state(s->pid, t->thread.tid);
+		if (t->thread.state == STOP_THREAD_ENDED)
+			return;
 	}
+	s->refused_errno = refused;
+}
+
+static void stop_seize_new(struct stop *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].phase == SLOT_NEW && !stop_leaves_asleep(s, &s->v[i]))
+			stop_seize(s, &s->v[i]);
 }
 
 static void stop_interrupt_seized(struct stop *s)
@@ -438,15 +439,20 @@ static size_t stop_count_stopped(const struct stop *s)
 	return stopped;
 }
 
-static int stop_judge(const struct stop *s, struct err *e)
+static bool stop_have_ended(const struct stop *s)
 {
 	size_t ended = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		ended += s->v[i].thread.state == STOP_THREAD_ENDED;
+	return ended == s->n;
+}
+
+static int stop_judge(const struct stop *s, struct err *e)
+{
 	if (stop_count_stopped(s))
 		return 0;
-	if (ended == s->n)
+	if (stop_have_ended(s))
 		return err_set(e, ERR_ENDED, "cannot look at process %d", (int)s->pid);
 	if (s->refused_errno)
 		return target_explain_refusal(s->pid, s->refused_errno, e);
@@ -473,7 +479,6 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	s->pid = pid;
 	s->max_pause_ns = limits->max_pause_ns;
 	s->thread_wait_ns = limits->thread_wait_ns;
-	s->guard = seize_guard_start(pid);
 	for (int i = 0; stop_should_try(s, limits, i); i++) {
 		if (i) {
 			stop_release(s);
@@ -481,11 +486,10 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 			stop_forget(s);
 		}
 		rc = stop_attempt(s, &awaited, e);
-		if (rc || !awaited)
+		/* All ended, and yet there is the process: exec has replaced them. */
+		if (rc || (!awaited && !stop_have_ended(s)))
 			break;
 	}
-	seize_guard_end(s->guard);
-	s->guard = NULL;
 	if (!rc) {
 		stop_mark_unstopped(s);
 		rc = stop_judge(s, e);
@@ -508,6 +512,15 @@ size_t stop_count(const struct stop *s)
 const struct stop_thread *stop_thread(const struct stop *s, size_t i)
 {
 	return &s->v[i].thread;
+}
+
+bool stop_sleepers_slept(const struct stop *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].thread.state == STOP_THREAD_ASLEEP &&
+		    !asleep_still_is(s->pid, s->v[i].thread.tid, &s->v[i].asleep))
+			return false;
+	return true;
 }
 
 void stop_translate_tids(struct stop *s)

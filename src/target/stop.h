@@ -38,8 +38,8 @@ enum stop_thread_state {
 	STOP_THREAD_STOPPED, /* registers below are valid */
 	STOP_THREAD_RUNS,    /* could not be stopped in time: in an uninterruptible call */
 	STOP_THREAD_DENIED,  /* the kernel refused (a kernel helper of the process) */
-	STOP_THREAD_ASLEEP,  /* not stopped, on purpose: asleep in a call that a stop would cut
-			      * short (arch_is_transfer); registers as arch_fill_sleeper() */
+	STOP_THREAD_ASLEEP,  /* not stopped, on purpose (target/asleep.h): only the registers of
+			      * arch_fill_sleeper() */
 	STOP_THREAD_ENDED,   /* has ended; the main thread of a process may stay like that */
 };
 
@@ -58,6 +58,9 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 /* Threads in ascending order of tid; valid until stop_free(). */
 size_t stop_count(const struct stop *s);
 const struct stop_thread *stop_thread(const struct stop *s, size_t i);
+
+/* Have all threads that were left asleep slept until now? Then it is as if they were stopped. */
+bool stop_sleepers_slept(const struct stop *s);
 
 /* The process lives in a PID namespace of its own: find every thread's tid_ns there (0 if it
  * cannot be known). While stopped. */

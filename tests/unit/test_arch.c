@@ -94,6 +94,24 @@ static void test_transfers(void **state)
 	assert_true(arch_is_transfer(&recv));
 }
 
+static void test_limits_that_begin_anew(void **state)
+{
+	struct arch_regs epoll = in_call(SYS_epoll_wait, -ARCH_ERESTARTSYS);
+	struct arch_regs wait = in_call(SYS_rt_sigtimedwait, -ARCH_ERESTARTSYS);
+	struct arch_regs accept = in_call(SYS_accept, -ARCH_ERESTARTSYS);
+
+	(void)state;
+	epoll.raw.r10 = 0xffffffff; /* -1: none */
+	assert_false(arch_restarts_limit(&epoll));
+	epoll.raw.r10 = 100;
+	assert_true(arch_restarts_limit(&epoll));
+	assert_false(arch_restarts_limit(&wait));
+	wait.raw.rdx = 0x7ffe0000;
+	assert_true(arch_restarts_limit(&wait));
+	assert_int_equal(arch_socket_limit_option(&accept), SO_RCVTIMEO);
+	assert_int_equal(arch_socket_limit_option(&epoll), 0);
+}
+
 static void test_sleepers(void **state)
 {
 	const uint64_t arguments[6] = { 1, 2, 3, 4, 5, 6 };
@@ -116,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_other_results_are_left_alone),
 		cmocka_unit_test(test_restarted_calls_are_traced_back),
 		cmocka_unit_test(test_transfers),
+		cmocka_unit_test(test_limits_that_begin_anew),
 		cmocka_unit_test(test_sleepers),
 	};
 
