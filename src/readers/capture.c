@@ -112,49 +112,59 @@ static int capture_copy(struct capture *c,
 	return snapshot_fetch(c->memory, e);
 }
 
-static bool capture_has_tid(const struct capture *c, uint32_t tid_ns)
+static bool capture_is_asleep(const struct stop_thread *t, struct futex_call *call)
 {
+	return t->state == STOP_THREAD_STOPPED &&
+	       futex_decode(&t->regs, arch_syscall_number(&t->regs), call) && !call->timeout;
+}
+
+/* Is `tid_ns` a thread of the process that may still unlock something? */
+static bool capture_has_awake(const struct capture *c, uint32_t tid_ns)
+{
+	struct futex_call call;
+
 	for (size_t i = 0; i < stop_count(c->stop); i++)
 		if ((uint32_t)capture_tid_ns(c, i) == tid_ns)
-			return true;
+			return !capture_is_asleep(stop_thread(c->stop, i), &call);
 	return false;
 }
 
-/* Does a thread wait for a lock whose owner is none of the process's threads? Looks at every
- * place where an owner could stand: a needless yes costs a millisecond. */
-static bool capture_owner_is_missing(const struct capture *c, uint64_t word)
+/* Does a thread wait for a lock whose owner is none of the process's threads, or asleep itself?
+ * (A process that shares the memory may hold it in that thread's name.) Looks at every place
+ * where an owner could stand: a needless yes costs a millisecond. */
+static bool capture_owner_is_suspect(const struct capture *c, const struct futex_call *call)
 {
+	if (futex_names_owner(call))
+		return !capture_has_awake(c, call->value & FUTEX_TID_MASK);
 	for (size_t i = 0; i < sizeof(owner_offsets) / sizeof(owner_offsets[0]); i++) {
 		uint32_t tid;
 
-		if (snapshot_read_whole(c->memory, word + (uint64_t)owner_offsets[i], &tid,
+		if (snapshot_read_whole(c->memory, call->word + (uint64_t)owner_offsets[i], &tid,
 					sizeof(tid)) &&
-		    tid && tid <= FUTEX_TID_MASK && !capture_has_tid(c, tid))
+		    tid && tid <= FUTEX_TID_MASK && !capture_has_awake(c, tid))
 			return true;
 	}
 	return false;
 }
 
 /* Sharers of the memory matter where a verdict is near: when every thread sleeps on a futex
- * without a deadline, or an owner is missing. */
+ * without a deadline, or an owner will do nothing. */
 static bool capture_needs_relatives(const struct capture *c)
 {
-	bool all_asleep = true, owner_missing = false;
+	bool all_asleep = true, owner_suspect = false;
 
-	for (size_t i = 0; i < stop_count(c->stop) && !owner_missing; i++) {
+	for (size_t i = 0; i < stop_count(c->stop) && !owner_suspect; i++) {
 		const struct stop_thread *t = stop_thread(c->stop, i);
 		struct futex_call call;
 
 		if (t->state == STOP_THREAD_ENDED)
 			continue;
-		if (t->state != STOP_THREAD_STOPPED ||
-		    !futex_decode(&t->regs, arch_syscall_number(&t->regs), &call) || call.timeout) {
+		if (capture_is_asleep(t, &call))
+			owner_suspect = capture_owner_is_suspect(c, &call);
+		else
 			all_asleep = false;
-			continue;
-		}
-		owner_missing = capture_owner_is_missing(c, call.word);
 	}
-	return all_asleep || owner_missing;
+	return all_asleep || owner_suspect;
 }
 
 static pid_t capture_find_through(const struct capture *c)

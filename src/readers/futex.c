@@ -72,9 +72,10 @@ static enum libc_function futex_find_function(const struct libc *libc, const uin
 		enum libc_function f = libc_function_at(libc, pcs[i]);
 
 		*depth = i;
-		if (f != LIBC_FUNCTION_NONE)
+		if (f != LIBC_FUNCTION_NONE && f != LIBC_FUNCTION_INTERNAL)
 			return f;
-		if (!libc_is_static(libc) && !libc_has_code(libc, pcs[i]))
+		/* Beyond may be a lock that a signal handler, the program's own code, interrupts. */
+		if (!libc_has_code(libc, pcs[i]))
 			break;
 	}
 	return LIBC_FUNCTION_NONE;
@@ -184,7 +185,7 @@ void futex_classify(const struct libc *libc, const struct futex_call *call, cons
 	futex_mean(out, FUTEX_MEANS_RAW, call->word);
 	if (libc_kind(libc) != LIBC_GLIBC || !n)
 		return;
-	if (!libc_is_static(libc) && !libc_has_code(libc, pcs[0]))
+	if (!libc_has_code(libc, pcs[0]))
 		return;
 	if (joins && !call->is_private) {
 		futex_mean(out, FUTEX_MEANS_JOIN, call->word);

@@ -32,6 +32,7 @@ enum libc_function {
 	LIBC_FUNCTION_ONCE,
 	LIBC_FUNCTION_JOIN,
 	LIBC_FUNCTION_SYSCALL,
+	LIBC_FUNCTION_INTERNAL, /* says nothing, but that its caller is the library's too */
 };
 
 struct libc;

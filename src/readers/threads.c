@@ -119,6 +119,7 @@ static int threads_add_tasks(struct threads_work *w)
 	for (size_t i = 0; i < w->n && !rc; i++) {
 		rc = threads_add_task(w, &w->births[i]);
 		w->owners[i].tid_ns = w->births[i].thread->tid_ns;
+		w->owners[i].lock_tid = waits_read_lock_tid(w->in, w->births[i].thread);
 		w->owners[i].task = w->births[i].task;
 		w->owners[i].thread_pointer = arch_thread_pointer(&w->births[i].thread->regs);
 	}
@@ -156,11 +157,20 @@ static bool threads_layout_is_plausible(const struct threads_work *w)
 	for (size_t i = 0; i < w->n; i++) {
 		const struct stop_thread *t = w->births[i].thread;
 
-		if (waits_descriptor_fits(w->in, t))
+		if (t->tid_ns && waits_read_lock_tid(w->in, t) == t->tid_ns)
 			return true;
 		misfit = misfit || t->state == STOP_THREAD_STOPPED;
 	}
 	return !misfit;
+}
+
+/* A thread made by clone(2) with its creator's thread pointer takes locks in its creator's name. */
+static bool threads_borrow_numbers(const struct threads_work *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->owners[i].lock_tid && w->owners[i].lock_tid != w->owners[i].tid_ns)
+			return true;
+	return false;
 }
 
 static int threads_read_one(struct threads_work *w, const struct waits_context *ctx,
@@ -195,6 +205,7 @@ static int threads_read_waits(struct threads_work *w)
 		.owners = w->owners,
 		.owner_count = w->n,
 		.heir = w->in->target->forked ? w->births[0].task : NULL,
+		.numbers_borrowed = threads_borrow_numbers(w),
 		.tids_known = threads_tids_known(w) && threads_all_stopped(w),
 	};
 	int rc = 0;

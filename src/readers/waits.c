@@ -68,8 +68,10 @@ static const struct waits_owner *waits_find_joined(const struct waits_context *c
 
 	if (!o || call->value == 0)
 		return NULL;
-	if (!o->thread_pointer) /* not stopped: live, nothing is proved by it */
-		return offset ? o : NULL;
+	/* Not stopped: live, nothing is proved by it. But an ended one has cleared its word: this is
+	 * another that holds the same number, a home-made lock perhaps. */
+	if (!o->thread_pointer)
+		return offset && o->task->state != STATE_ENDED ? o : NULL;
 	if (call->word < o->thread_pointer)
 		return NULL;
 	if (offset ? call->word - o->thread_pointer == offset
@@ -78,20 +80,34 @@ static const struct waits_owner *waits_find_joined(const struct waits_context *c
 	return NULL;
 }
 
-bool waits_descriptor_fits(const struct threads_input *in, const struct stop_thread *t)
+pid_t waits_read_lock_tid(const struct threads_input *in, const struct stop_thread *t)
 {
 	uint64_t at = arch_thread_pointer(&t->regs) + libc_tid_offset(in->libc);
 	int32_t tid;
 
-	return t->state == STOP_THREAD_STOPPED &&
-	       snapshot_read_whole(in->capture->memory, at, &tid, sizeof(tid)) && tid == t->tid_ns;
+	if (t->state != STOP_THREAD_STOPPED || !libc_tid_offset(in->libc) ||
+	    !snapshot_read_whole(in->capture->memory, at, &tid, sizeof(tid)))
+		return 0;
+	return tid;
 }
 
+/* A page of a file that the process may only read is the file's own, also if it is mapped as
+ * private: others who write to the file change it, and wake. */
 static bool waits_is_shared_memory(const struct waits_context *c, uint64_t address)
 {
 	const struct mapping *m = maps_find(&c->in->capture->maps, address);
 
-	return !m || m->shared;
+	return !m || m->shared || (!m->write && m->inode);
+}
+
+/* Some thread that takes locks under the number `tid_ns` that is not its own: one made by clone(2)
+ * with its creator's thread pointer, or the main thread of a process so made. */
+static const struct task *waits_find_borrower(const struct waits_context *c, pid_t tid_ns)
+{
+	for (size_t i = 0; i < c->owner_count; i++)
+		if (c->owners[i].lock_tid == tid_ns && c->owners[i].tid_ns != tid_ns)
+			return c->owners[i].task;
+	return NULL;
 }
 
 /* The owner is the thread that its lock names by tid, as far as that is certain. */
@@ -103,13 +119,18 @@ static void waits_set_owner(const struct waits_context *c, struct object *o, pid
 	o->owner_state = OWNER_UNKNOWN;
 	if (!tid_ns)
 		return;
-	if (owner && owner->task->state != STATE_ENDED) {
-		o->owner_state = OWNER_TASK;
-		o->owner = owner->task;
-	} else if (c->in->capture->relative) {
+	if (c->in->capture->relative) {
+		/* Made by clone(2), it may also hold the lock under the number of a thread here. */
 		o->owner_state = OWNER_FOREIGN;
 		o->live_because = model_format(c->model, "process %d shares the memory",
 					       (int)c->in->capture->relative);
+	} else if (c->numbers_borrowed && waits_find_borrower(c, tid_ns)) {
+		o->live_because =
+			model_format(c->model, "%s takes locks under that thread's number",
+				     waits_find_borrower(c, tid_ns)->id);
+	} else if (owner && owner->task->state != STATE_ENDED) {
+		o->owner_state = OWNER_TASK;
+		o->owner = owner->task;
 	} else if (owner || c->tids_known) {
 		o->owner_state = OWNER_ENDED;
 		o->heir = owner ? NULL : c->heir;

@@ -15,6 +15,7 @@
 /* The thread tasks by what locks know of them. */
 struct waits_owner {
 	pid_t tid_ns;
+	pid_t lock_tid; /* what it writes into locks: its tid_ns, but for odd threads; 0 unknown */
 	uint64_t thread_pointer;
 	struct task *task;
 };
@@ -24,7 +25,8 @@ struct waits_context {
 	struct model *model;
 	const struct waits_owner *owners; /* ascending by tid_ns */
 	size_t owner_count;
-	struct task *heir; /* main, if the process was forked: see struct object; else NULL */
+	struct task *heir;     /* main, if the process was forked: see struct object; else NULL */
+	bool numbers_borrowed; /* some thread's lock_tid is not its own */
 	bool tids_known; /* the list of threads is complete, with every tid_ns: an owner that is not
 			  * in it has ended */
 };
@@ -34,7 +36,8 @@ struct waits_context {
 int waits_read(const struct waits_context *c, const struct stop_thread *t, const uint64_t *pcs,
 	       size_t n, struct task *task);
 
-/* Does the descriptor of thread `t` hold its tid where the C library says it does? */
-bool waits_descriptor_fits(const struct threads_input *in, const struct stop_thread *t);
+/* The tid that the descriptor of thread `t` holds where the C library says it does; 0 if it
+ * cannot be read. */
+pid_t waits_read_lock_tid(const struct threads_input *in, const struct stop_thread *t);
 
 #endif

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "target/asleep.h"
+#include "target/procfs.h"
 #include "target/target.h"
 
 /* How long to wait for a thread that has been interrupted and could run, but had no turn. */
