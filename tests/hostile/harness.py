@@ -295,7 +295,7 @@ def look_raw(ctx, pid, name):
 
 def cases(ctx, long):
     def case(name, function, *args, timeout=600):
-        return Case("hostile/" + name, lambda: function(ctx, *args), timeout=timeout)
+        return Case("hostile/" + name, lambda: function(ctx, *args), timeout, args)
 
     looks = count(ctx, long, 5, 50, 1000)
     kills = count(ctx, long, 5, 50, 300)

@@ -368,7 +368,7 @@ def cases(ctx, long):
     looks = 5 if ctx.quick else 1000 if long else 20
     for kind in STARTS:
         yield Case("hostile/servers/" + kind, lambda kind=kind: try_server(ctx, kind, looks),
-                   timeout=1200)
+                   1200, looks)
 
 
 if __name__ == "__main__":

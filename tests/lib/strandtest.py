@@ -42,13 +42,18 @@ class Result:
 
 
 class Case:
-    """A named test. Give it a function, or subclass it and override run()."""
+    """A named test. Give it a function, or subclass it and override run().
+
+    The amount is what the case does more of in the long tests (looks, say).
+    """
 
     timeout = TIME_LIMIT
+    amount = None
 
-    def __init__(self, name, function=None, timeout=None):
+    def __init__(self, name, function=None, timeout=None, amount=None):
         self.name = name
         self._function = function
+        self.amount = amount
         if timeout is not None:
             self.timeout = timeout
 
@@ -81,12 +86,11 @@ def start_child():
 class Context:
     """Where things are, and how to start programs so that none outlives its test."""
 
-    def __init__(self, build, src, quick=False, long=False):
+    def __init__(self, build, src, quick=False):
         self.build = os.path.abspath(build)
         self.src = os.path.abspath(src)
         self.strand = os.path.join(self.build, "strand")
         self.quick = quick  # sanitizer builds: as few repetitions as still test something
-        self.long = long
         self.work = os.path.join(self.build, "tests", "work")
         self.cache = os.path.join(self.work, "cache")  # kept between runs: built test programs
         self.tmp = None  # a fresh folder for this run, removed at its end

@@ -189,6 +189,7 @@ class Look(Case):
         super().__init__(name + ("/" + arg if arg else ""), timeout=120 + looks)
         self.ctx, self.program, self.variant, self.arg = ctx, program, variant, arg
         self.looks = looks
+        self.amount = looks if not program.expected else None
 
     def run(self):
         check_needs(self.program, self.variant)
