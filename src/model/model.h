@@ -119,6 +119,7 @@ struct task {
 	struct wait *wait;	  /* NULL: not blocked */
 	uint64_t handled_signals; /* bit n-1: signal n may run a handler here that could wake
 				   * somebody (caught, not blocked, not exempt) */
+	bool handler_leaves;	  /* such a handler may jump out of the wait, or end the task */
 	const char *live_because; /* not NULL: live whatever it waits for, and why ("a signal is
 				   * pending", "could not be stopped") */
 	struct stack *stack;	  /* shared by tasks with equal stacks; NULL: not known */
@@ -174,8 +175,6 @@ struct model {
 	enum model_seen seen;
 	enum model_proof proof;
 	int64_t pause_ns;
-	bool handlers_jump; /* a signal handler may leave by siglongjmp or the like: no wait of a
-			     * task with handled_signals is given as stuck */
 	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
 				      * why ("io_uring is in use"); static or the model's */
 	bool cancels;		     /* some module imports pthread_cancel */

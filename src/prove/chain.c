@@ -370,8 +370,8 @@ static const char *chain_find_excuse(const struct model *m, const struct task *t
 		return o->live_because;
 	if (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)
 		return "that task may go on";
-	if (o->owner_state != OWNER_NONE && m->handlers_jump && t->handled_signals)
-		return "a signal handler may jump out of it";
+	if (o->owner_state != OWNER_NONE && t->handler_leaves)
+		return "a signal handler may leave it";
 	if (t->wait->interruptible && t->handled_signals)
 		return "a signal handler may interrupt it";
 	if (o->owner_state != OWNER_NONE && chain_is_cancellable(m, t->wait))

@@ -58,7 +58,7 @@ static bool prove_is_live_alone(const struct model *m, const struct task *t)
 		return true;
 	if (prove_ends_from_outside(t->wait) || prove_object_is_uncertain(t->wait->object))
 		return true;
-	if (t->handled_signals && (t->wait->interruptible || m->handlers_jump))
+	if (t->handler_leaves || (t->handled_signals && t->wait->interruptible))
 		return true;
 	return m->shared_withheld && prove_is_shared_wait(t);
 }

@@ -197,8 +197,10 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 	if (!rc && t->pid_namespace_depth)
 		stop_translate_tids(c->stop);
 	c->sleepers_slept = stop_sleepers_slept(c->stop);
-	if (!rc && capture_needs_relatives(c))
+	if (!rc && capture_needs_relatives(c)) {
 		c->relative = relatives_find(c->pid, c->through);
+		c->has_uring = target_has_uring(c->through);
+	}
 	return rc;
 }
 

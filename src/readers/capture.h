@@ -27,7 +27,8 @@ struct capture {
 	pid_t relative; /* another process that shares the memory; 0: none, or not needed */
 	uint64_t caught_signals; /* bit n-1: signal n has a handler */
 	bool sleepers_slept;	 /* threads left asleep (target/asleep.h) did not run meanwhile */
-	bool cut_short;		 /* the bound of the stop was reached: stacks are missing */
+	bool has_uring; /* an io_uring was open when every thread seemed to sleep for good */
+	bool cut_short; /* the bound of the stop was reached: stacks are missing */
 	int64_t pause_ns;
 	int64_t monotonic_ns; /* clocks at the stop, for deadlines */
 	int64_t realtime_ns;

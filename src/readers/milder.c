@@ -16,9 +16,23 @@ static const int exempt_signals[] = {
 #undef EXEMPT
 };
 
-/* Whatever leaves a handler without returning to the interrupted wait. */
-static const char *const jump_functions[] = {
-	"siglongjmp", "longjmp", "_longjmp", "__longjmp_chk", "setcontext", "swapcontext",
+/* Signals that are sent to threads rather than to processes. A handler of one may end its thread
+ * by pthread_exit(), as some programs do in place of cancellation; that handlers of others do
+ * is not supposed (nor is it allowed there: signal-safety(7)). */
+#define THREAD_SIGNALS                                                 \
+	(UINT64_C(1) << (SIGUSR1 - 1) | UINT64_C(1) << (SIGUSR2 - 1) | \
+	 ~UINT64_C(0) << (FIRST_REAL_TIME_SIGNAL - 1))
+#define FIRST_REAL_TIME_SIGNAL 34 /* 32 and 33 are glibc's own */
+
+/* Whatever leaves a handler without returning to the interrupted wait, and out of which signals'
+ * handlers. */
+static const struct {
+	const char *function;
+	uint64_t signals;
+} ways_out[] = {
+	{ "siglongjmp", ~UINT64_C(0) },	   { "longjmp", ~UINT64_C(0) },
+	{ "__longjmp_chk", ~UINT64_C(0) }, { "setcontext", ~UINT64_C(0) },
+	{ "swapcontext", ~UINT64_C(0) },   { "pthread_exit", THREAD_SIGNALS },
 };
 
 uint64_t milder_handled_signals(uint64_t caught, uint64_t blocked)
@@ -83,10 +97,28 @@ static const struct module *milder_find_user(const struct threads_input *in, con
 	return NULL;
 }
 
+/* Threads whose wait a handler may leave for good, by a function that the program uses. */
+static void milder_apply_ways_out(const struct threads_input *in, struct model *m, uint64_t handled)
+{
+	for (size_t i = 0; i < sizeof(ways_out) / sizeof(ways_out[0]); i++) {
+		if (!(handled & ways_out[i].signals) || !milder_find_user(in, ways_out[i].function))
+			continue;
+		model_note(m,
+			   "the program uses %s beside signal handlers: threads in which one may "
+			   "run are not given as stuck",
+			   ways_out[i].function);
+		for (size_t t = 0; t < m->task_count; t++)
+			if (m->tasks[t]->handled_signals & ways_out[i].signals)
+				m->tasks[t]->handler_leaves = true;
+		if (ways_out[i].signals == ~UINT64_C(0))
+			return;
+	}
+}
+
 static int milder_apply_handlers(const struct threads_input *in, struct model *m)
 {
-	const char *jump = NULL, *why;
 	uint64_t handled = 0;
+	const char *why;
 	char names[128];
 
 	for (size_t i = 0; i < m->task_count; i++)
@@ -101,16 +133,7 @@ static int milder_apply_handlers(const struct threads_input *in, struct model *m
 		   "handlers of %s may run and wake others: waits for shared objects are not "
 		   "given as stuck",
 		   names);
-	for (size_t i = 0; i < sizeof(jump_functions) / sizeof(jump_functions[0]) && !jump; i++)
-		if (milder_find_user(in, jump_functions[i]))
-			jump = jump_functions[i];
-	if (!jump)
-		return 0;
-	model_note(m,
-		   "the program uses %s beside signal handlers: threads in which one may run "
-		   "are not given as stuck",
-		   jump);
-	m->handlers_jump = true;
+	milder_apply_ways_out(in, m, handled);
 	return 0;
 }
 
@@ -160,7 +183,7 @@ static void milder_apply_libc(const struct threads_input *in, struct model *m)
 static void milder_apply_kernel(const struct threads_input *in, struct model *m)
 {
 	const struct maps *maps = &in->capture->maps;
-	bool uring = false, aio = false;
+	bool uring = in->capture->has_uring, aio = false;
 
 	for (size_t i = 0; i < maps->n; i++) {
 		uring = uring || strstr(maps->v[i].path, "[io_uring]");

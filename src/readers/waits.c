@@ -119,7 +119,9 @@ static void waits_set_owner(const struct waits_context *c, struct object *o, pid
 	o->owner_state = OWNER_UNKNOWN;
 	if (!tid_ns)
 		return;
-	if (c->in->capture->relative) {
+	if (c->in->target->renumbered) {
+		o->live_because = "its owner's number may be one of another PID namespace";
+	} else if (c->in->capture->relative) {
 		/* Made by clone(2), it may also hold the lock under the number of a thread here. */
 		o->owner_state = OWNER_FOREIGN;
 		o->live_because = model_format(c->model, "process %d shares the memory",

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 /* Flags in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
 #define PF_KTHREAD    0x00200000
 #define PF_FORKNOEXEC 0x00000040
+
+#define ANCESTORS_MAX 64
 
 static char *target_read_file(pid_t pid, const char *name, size_t *bytes)
 {
@@ -136,15 +139,46 @@ static pid_t target_find_through(pid_t pid)
 	return found;
 }
 
+static bool target_is_copy(const char *stat)
+{
+	const char *flags = procfs_find_stat_field(stat, 9);
+
+	return !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
+}
+
+/* Was the memory handed down, by fork without exec, from another PID namespace? Asks the parent,
+ * then its parent, as long as they are such copies too (`left` generations at most); one that has
+ * ended cannot be asked any more. */
+static bool target_is_renumbered(const char *status, const char *stat, int left)
+{
+	pid_t parent = (pid_t)target_field(status, "PPid");
+	char *parent_status, *parent_stat;
+	bool renumbered;
+
+	if (!target_is_copy(stat))
+		return false;
+	parent_status = target_read_file(parent, "status", NULL);
+	parent_stat = target_read_file(parent, "stat", NULL);
+	if (parent <= 0 || !parent_status || !parent_stat || !left)
+		renumbered = true; /* its parent is outside: it came from there */
+	else
+		renumbered =
+			target_namespace_depth(parent_status) != target_namespace_depth(status) ||
+			target_is_renumbered(parent_status, parent_stat, left - 1);
+	free(parent_status);
+	free(parent_stat);
+	return renumbered;
+}
+
 static int target_fill(struct target *t, const char *status, const char *stat)
 {
 	const char *start = procfs_find_stat_field(stat, 22);
-	const char *flags = procfs_find_stat_field(stat, 9);
 	char path[64];
 
 	t->ppid = (pid_t)target_field(status, "PPid");
 	t->start_ticks = start ? strtoull(start, NULL, 10) : 0;
-	t->forked = !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
+	t->forked = target_is_copy(stat);
+	t->renumbered = target_is_renumbered(status, stat, ANCESTORS_MAX);
 	t->pid_namespace_depth = target_namespace_depth(status);
 	t->through = target_find_through(t->pid);
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->through);
@@ -243,6 +277,28 @@ uint64_t target_read_caught_signals(const struct target *t)
 
 	free(status);
 	return signals;
+}
+
+bool target_has_uring(pid_t through)
+{
+	char path[64 + NAME_MAX];
+	bool found = false;
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)through);
+	dir = opendir(path);
+	while (dir && !found && (d = readdir(dir))) {
+		char *link;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", (int)through, d->d_name);
+		link = procfs_read_link(path);
+		found = link && !strcmp(link, "anon_inode:[io_uring]");
+		free(link);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
 }
 
 int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out)

@@ -23,6 +23,8 @@ struct target {
 	char **argv;	      /* NULL-terminated */
 	bool forked;	      /* and has not called exec since: locks in its memory may name
 				  * threads of the process it was forked from */
+	bool renumbered;      /* forked, and an ancestor of the same program lives in another
+				  * PID namespace: locks may name threads by numbers of that */
 	int pid_namespace_depth; /* number of PID namespaces below strand's: 0 the same */
 };
 
@@ -39,6 +41,9 @@ bool target_is_there(const struct target *t);
 
 /* The signals that have a handler now (bit n-1: signal n); all of them if it cannot be known. */
 uint64_t target_read_caught_signals(const struct target *t);
+
+/* Does the process have an io_uring open? `through` is one of its threads that has not ended. */
+bool target_has_uring(pid_t through);
 
 /* What /proc tells of one thread. */
 struct target_thread {

@@ -269,7 +269,7 @@ static void test_a_handler_interrupts_semaphores_and_futexes(void **state)
 	assert_live(a);
 }
 
-static void test_handlers_that_jump_end_any_wait(void **state)
+static void test_handlers_that_leave_end_any_wait(void **state)
 {
 	struct model *m = *state;
 	struct task *a = add_mutex_waiter(m, 0x10), *b = add_mutex_waiter(m, 0x20);
@@ -277,7 +277,7 @@ static void test_handlers_that_jump_end_any_wait(void **state)
 	own(a, a);
 	own(b, b);
 	a->handled_signals = 1;
-	m->handlers_jump = true;
+	a->handler_leaves = true;
 	prove(m);
 	assert_live(a);
 	assert_stuck(b, REASON_SELF); /* no handler runs in this one */
@@ -392,7 +392,7 @@ int main(void)
 		TEST(test_one_live_task_reaches_every_shared_object),
 		TEST(test_a_handler_reaches_every_shared_object),
 		TEST(test_a_handler_interrupts_semaphores_and_futexes),
-		TEST(test_handlers_that_jump_end_any_wait),
+		TEST(test_handlers_that_leave_end_any_wait),
 		TEST(test_withheld_shared_waits_are_live),
 		TEST(test_a_live_task_may_cancel_a_join_cycle),
 		TEST(test_running_and_pending_tasks_are_live),
