@@ -74,14 +74,22 @@ void milder_describe_signals(uint64_t signals, char *buf, size_t size)
 		snprintf(buf + at, size - at, " and %d more", total - shown);
 }
 
+/* Exactly: libpthreadpool.so is no part of it. */
 static bool milder_is_libc(const struct module *m)
 {
-	return !strncmp(m->name, "libc.so", 7) || !strncmp(m->name, "libc-2.", 7) ||
-	       !strncmp(m->name, "libpthread", 10) || !strncmp(m->name, "ld-", 3);
+	static const char *const names[] = {
+		"libc.so", "libc-2.", "libpthread.so", "libpthread-2.", "ld-linux-x86-64.so",
+		"ld-2.",   "ld-musl-"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strncmp(m->name, names[i], strlen(names[i])))
+			return true;
+	return false;
 }
 
 /* Does code outside the C library use `name`? In a static program the library's presence is all
- * that can be told, and counts. */
+ * that can be told, and counts; so does a module whose file cannot be read. */
 static const struct module *milder_find_user(const struct threads_input *in, const char *name)
 {
 	for (size_t i = 0; i < modules_count(in->modules); i++) {
@@ -90,8 +98,9 @@ static const struct module *milder_find_user(const struct threads_input *in, con
 
 		if (milder_is_libc(m))
 			continue;
-		if (module_imports(m, name) || (libc_is_static(in->libc) && m->main_program &&
-						module_find_symbol(m, name, true, &sym)))
+		if (!m->file || module_imports(m, name) ||
+		    (libc_is_static(in->libc) && m->main_program &&
+		     module_find_symbol(m, name, true, &sym)))
 			return m;
 	}
 	return NULL;

@@ -141,6 +141,8 @@ static bool threads_all_stopped(const struct threads_work *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		if (w->births[i].thread->state == STOP_THREAD_RUNS ||
+		    (w->births[i].thread->state == STOP_THREAD_DENIED &&
+		     !w->births[i].info.kernel_worker) ||
 		    (w->births[i].thread->state == STOP_THREAD_ASLEEP &&
 		     !w->in->capture->sleepers_slept))
 			return false;

@@ -31,6 +31,7 @@ _Static_assert(offsetof(struct glibc_mutex, kind) == 16, "__kind");
 #define MUTEX_ADAPTIVE	   3
 #define MUTEX_ROBUST	   16
 #define MUTEX_PRIO_INHERIT 32
+#define MUTEX_ELISION	   256 /* a flag of the kinds that may lock without saying who */
 #define MUTEX_KNOWN_BITS   0x3f3
 
 /* struct __pthread_rwlock_arch_t, sysdeps/x86/nptl/bits/struct_rwlock.h */
@@ -169,6 +170,10 @@ static void waits_read_mutex(const struct waits_context *c, const struct futex_c
 		return;
 	by_word = m.kind & (MUTEX_ROBUST | MUTEX_PRIO_INHERIT);
 	if (by_word != futex_names_owner(call) || (!by_word && m.lock != call->value))
+		return;
+	/* Neither set nor cleared with elision: the owner may be one of long ago. And who has locked
+	 * is counted as a user: a word without users is the head of something else. */
+	if (m.kind & MUTEX_ELISION || (!by_word && (m.owner < 0 || !m.nusers)))
 		return;
 	o->attribute = waits_mutex_attribute(m.kind);
 	waits_set_owner(c, o, by_word ? (pid_t)(m.lock & FUTEX_TID_MASK) : m.owner);

@@ -266,7 +266,6 @@ static void stop_take_down(struct slot *t, int status)
 	if (ptrace(PTRACE_GETSIGMASK, th->tid, (void *)sizeof(th->blocked_signals),
 		   &th->blocked_signals))
 		th->blocked_signals = 0;
-	th->signal_pending = t->signal || stop_has_pending_signal(th->tid, th->blocked_signals);
 	if (stop_read_registers(t)) {
 		t->phase = SLOT_LET_GO;
 		th->state = STOP_THREAD_ENDED;
@@ -411,6 +410,19 @@ static int stop_attempt(struct stop *s, size_t *awaited, struct err *e)
 	return 0;
 }
 
+/* Once all have stopped: whoever stopped last may have sent a signal to who stopped first. */
+static void stop_note_signals(struct stop *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct slot *t = &s->v[i];
+
+		if (t->phase == SLOT_STOPPED)
+			t->thread.signal_pending =
+				t->signal ||
+				stop_has_pending_signal(t->thread.tid, t->thread.blocked_signals);
+	}
+}
+
 /* Forget what is not ours, so that the next attempt begins anew; stragglers stay awaited. */
 static void stop_forget(struct stop *s)
 {
@@ -493,6 +505,7 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	}
 	if (!rc) {
 		stop_mark_unstopped(s);
+		stop_note_signals(s);
 		rc = stop_judge(s, e);
 	}
 	if (rc) {

@@ -20,6 +20,7 @@
 /* Flags in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
 #define PF_KTHREAD    0x00200000
 #define PF_FORKNOEXEC 0x00000040
+#define PF_IO_WORKER  0x00000010 /* 5.12 and later */
 
 #define ANCESTORS_MAX 64
 
@@ -304,7 +305,7 @@ bool target_has_uring(pid_t through)
 int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out)
 {
 	char path[64], buf[1024];
-	const char *open, *close, *state, *start;
+	const char *open, *close, *state, *start, *flags;
 	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
@@ -314,6 +315,7 @@ int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out)
 	close = strrchr(buf, ')');
 	state = procfs_find_stat_field(buf, 3);
 	start = procfs_find_stat_field(buf, 22);
+	flags = procfs_find_stat_field(buf, 9);
 	if (!open || !close || close < open || !state || !start)
 		return ERR_BAD_FORMAT;
 	len = (size_t)(close - open - 1);
@@ -323,6 +325,7 @@ int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out)
 	out->name[len] = '\0';
 	out->state = *state;
 	out->start_ticks = strtoull(start, NULL, 10);
+	out->kernel_worker = flags && strtoul(flags, NULL, 10) & PF_IO_WORKER;
 	return 0;
 }
 

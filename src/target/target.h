@@ -50,6 +50,7 @@ struct target_thread {
 	char name[32];
 	char state;	      /* R S D T t Z X I */
 	uint64_t start_ticks; /* birth, in clock ticks since boot */
+	bool kernel_worker;   /* of io_uring and the like: runs no code of the program's */
 };
 int target_read_thread(pid_t pid, pid_t tid, struct target_thread *out);
 
