@@ -6,6 +6,7 @@ processes that end, execute and fork while they are looked at, servers under loa
 whatever cannot be looked at at all: one clear line, status 125 (bad_input.py).
 """
 import contextlib
+import difflib
 import json
 import os
 import random
@@ -22,8 +23,8 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "programs")]
 import bad_input  # noqa: E402
 import servers  # noqa: E402
 from looking import (  # noqa: E402
-    Running, build, check_report, check_untraced, look, read_proc, show_findings,
-    text_report, threads)
+    Running, build, check_report, check_untraced, look, read_proc, saw_half,
+    show_findings, text_report, threads)
 from strandtest import Case, Failure, kill_group  # noqa: E402
 
 CHURN_LOOK_S = 10  # a look at a process that changes under it must end within this
@@ -71,9 +72,8 @@ def check_moves(running):
     moved = 0
     while moved < BUSY_THREADS:
         if time.monotonic() > deadline:
-            states = "".join(sorted(re.search(r"\) (\S)", read_proc(running.pid, tid, "stat") + ") ?")
-                                    .group(1) for tid in threads(running.pid)))
-            raise Failure("only %d of %d threads moved; states %s" % (moved, BUSY_THREADS, states))
+            raise Failure("only %d of %d threads moved: %s" % (moved, BUSY_THREADS,
+                                                               places_of(running.pid)))
         time.sleep(0.02)
         moved = max(moved, ask(running, b"p"))
     check_untraced_soon(running.pid)
@@ -280,6 +280,23 @@ def odd_names(ctx):
     check_untraced(running.pid)
 
 
+def same_every_time(ctx, looks):
+    """Looks at a process that sleeps differ in the length of the pause only."""
+    running = Running(ctx, [build(ctx, ctx.path("tests", "programs", "chain.c"))])
+    running.settle(2)
+    first = None
+    for number in range(looks):
+        report = look(ctx, running.pid)
+        if saw_half(report):
+            continue
+        report["pause_ns"] = None
+        text = json.dumps(report, indent=1)
+        first = first or text
+        if text != first:
+            lines = difflib.unified_diff(first.splitlines(), text.splitlines(), lineterm="")
+            raise Failure("look %d differs\n%s" % (number + 1, "\n".join(lines)))
+
+
 def look_raw(ctx, pid, name):
     """A report, which must be UTF-8."""
     child = ctx.spawn([ctx.strand, "attach", "--format=" + name, str(pid)],
@@ -317,5 +334,6 @@ def cases(ctx, long):
     yield case("two-at-once", two_at_once, few)
     yield case("no-reader", reader_goes_away, few)
     yield case("odd-names", odd_names)
+    yield case("same-every-time", same_every_time, looks)
     yield from bad_input.cases(ctx)
     yield from servers.cases(ctx, long)

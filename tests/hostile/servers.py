@@ -206,8 +206,8 @@ def start_memcached(ctx, folder):
 
 def start_redis(ctx, folder):
     return spawn_server(ctx, folder, as_nobody([
-        find_tool("redis-server"), "--port", "0", "--unixsocket", folder + "/socket", "--dir", folder,
-        "--io-threads", "2", "--appendonly", "yes", "--save", ""]))
+        find_tool("redis-server"), "--port", "0", "--unixsocket", folder + "/socket",
+        "--dir", folder, "--io-threads", "2", "--appendonly", "yes", "--save", ""]))
 
 
 NGINX_CONF = """

@@ -8,7 +8,7 @@ then `What it is:` and free text.
     expect: VERDICT OP CODE COUNT   the tasks with that verdict, operation and reason code, over all
                                     findings; all such lines together are the whole of what is found
     expect: none                    not one task is stuck, in any look
-    object: NAME...                 names of objects that stuck tasks wait for ("quoted" with a blank)
+    object: NAME...                 names of objects that stuck tasks wait for, quoted if need be
     frame: TEXT                     part of a function's name in the stack of a stuck finding
     first20: WORD...                each occurs in the first 20 lines of the text report
     looks: N                        of a program with `expect: none`: how often to look in the long
@@ -48,7 +48,8 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 
 from looking import (  # noqa: E402
-    CODES, OPS, SETTINGS, VARIANTS, Running, build, find_tool, look, show_findings, text_report)
+    CODES, OPS, SETTINGS, VARIANTS, Running, build, find_tool, look, saw_half, show_findings,
+    text_report)
 from strandtest import Case, Context, Failure, Skip  # noqa: E402
 
 SUFFIXES = (".c", ".cpp", ".rs")
@@ -60,6 +61,7 @@ LOOKS_SETTLED = 6  # of one that sleeps, where looks differ little
 LOOKS_QUICK = 3
 SETTLE_S = 2  # until its threads sleep
 FOUND_S = 10  # until the verdicts are complete
+LOOKS_HALF = 5  # of them that may lack something, before one counts all the same
 LOOKS_AFTER = 3  # of a stuck program, once the verdicts are complete
 
 
@@ -217,31 +219,36 @@ class Look(Case):
     def _look_stuck(self, pid):
         """Look until all that is expected is found; then it must stay so."""
         deadline = time.monotonic() + FOUND_S
-        expected = self.program.expected
         while True:
             report = look(self.ctx, pid)
-            if found_in(report) == expected:
+            missing = self._missing(report)
+            if not missing:
                 break
             if time.monotonic() > deadline:
-                raise Failure("expected:\n%sfound:\n%s" % (show(expected), show(found_in(report))))
+                raise Failure(missing)
             time.sleep(0.2)
-        self._check_names(report)
         for _ in range(1 if self.ctx.quick else LOOKS_AFTER):
-            report = look(self.ctx, pid)
-            if found_in(report) != expected:
+            for _ in range(LOOKS_HALF):
+                report = look(self.ctx, pid)
+                if not saw_half(report):
+                    break
+            if found_in(report) != self.program.expected:
                 raise Failure("what was complete is no longer:\n%s" % show(found_in(report)))
 
-    def _check_names(self, report):
+    def _missing(self, report):
+        """What differs from what is expected, in words; None if nothing does."""
+        found, expected = found_in(report), self.program.expected
+        if found != expected:
+            return "expected:\n%sfound:\n%s" % (show(expected), show(found))
         if "stripped" in self.variant:
-            return
-        missing = [name for name in self.program.objects if name not in stuck_names(report)]
-        if missing:
-            raise Failure("no object named %s, but %s" % (missing, stuck_names(report)))
-        functions = stuck_functions(report)
-        missing = [text for text in self.program.frames
-                   if not any(text in function for function in functions)]
-        if missing:
-            raise Failure("no function like %s, but %s" % (missing, functions))
+            return None
+        names, functions = stuck_names(report), stuck_functions(report)
+        if not names.issuperset(self.program.objects):
+            return "objects %s, not %s" % (sorted(map(str, names)), self.program.objects)
+        for text in self.program.frames:
+            if not any(text in function for function in functions):
+                return "no function like %s, but %s" % (text, functions)
+        return None
 
     def _look_live(self, pid):
         for number in range(self.looks):

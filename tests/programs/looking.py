@@ -381,6 +381,11 @@ def look(ctx, pid):
     return report
 
 
+def saw_half(report):
+    """The machine was so busy that the look says itself that it lacks something."""
+    return report["seen"] != "full" or any("could not be" in note for note in report["notes"])
+
+
 def show_findings(report):
     return json.dumps(report["findings"], indent=1)
 

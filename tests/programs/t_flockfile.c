@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: none
- * looks: 200
+ * looks: 100
  * args: sleep | ended
  * variants: -O0 -O2 static stripped static-stripped
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: none
- * looks: 200
+ * looks: 100
  * args: sem | restart | futex | cond | other_thread | altstack
  * ends: signal USR1
  * variants: -O0 -O2 pidns

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: none
- * looks: 200
+ * looks: 100
  * args: timer | timer_short | aio | aio_notify | mq_notify
  * ends: quit
  * variants: -O0 -O2

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: none
- * looks: 200
+ * looks: 50
  * args: nanosleep | clock_nanosleep | pause | sigsuspend | sigwait | sigtimedwait | poll
  * args: poll_timed | ppoll | select | pselect | epoll | epoll_pwait | pipe_read | pipe_write
  * args: recv | recv_timeout | recvmsg | accept | eventfd | timerfd | signalfd | inotify

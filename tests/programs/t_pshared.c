@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: none
- * looks: 200
+ * looks: 100
  * args: mutex | robust | pi | rwlock | rwlock_reader | cond | sem | barrier | futex
  * ends: quit
  * variants: -O2 pidns
