@@ -254,13 +254,21 @@ static bool stop_has_pending_signal(pid_t tid, uint64_t blocked)
 	return false;
 }
 
+/* A thread that was given up has run while memory was copied: stopped or ended later on, it is
+ * still one that ran. */
+static void stop_set_state(struct slot *t, enum stop_thread_state state)
+{
+	if (t->thread.state != STOP_THREAD_RUNS)
+		t->thread.state = state;
+}
+
 /* The thread has stopped with `status`: take down what it shows. */
 static void stop_take_down(struct slot *t, int status)
 {
 	struct stop_thread *th = &t->thread;
 
 	t->phase = SLOT_STOPPED;
-	th->state = STOP_THREAD_STOPPED;
+	stop_set_state(t, STOP_THREAD_STOPPED);
 	if (status >> 16 != PTRACE_EVENT_STOP)
 		t->signal = WSTOPSIG(status);
 	if (ptrace(PTRACE_GETSIGMASK, th->tid, (void *)sizeof(th->blocked_signals),
@@ -268,7 +276,7 @@ static void stop_take_down(struct slot *t, int status)
 		th->blocked_signals = 0;
 	if (stop_read_registers(t)) {
 		t->phase = SLOT_LET_GO;
-		th->state = STOP_THREAD_ENDED;
+		stop_set_state(t, STOP_THREAD_ENDED);
 	}
 }
 
@@ -295,7 +303,7 @@ static size_t stop_collect_once(struct stop *s, bool *progress)
 			stop_take_down(t, status);
 		} else {
 			t->phase = SLOT_LET_GO;
-			t->thread.state = STOP_THREAD_ENDED;
+			stop_set_state(t, STOP_THREAD_ENDED);
 		}
 	}
 	return awaited;

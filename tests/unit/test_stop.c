@@ -394,6 +394,24 @@ static void test_a_thread_in_vfork_runs_on(void **state)
 	assert_int_equal(WEXITSTATUS(finish(&c)), 7);
 }
 
+/* Memory was copied while the thread ran: that it stops afterwards must not count. */
+static void test_a_late_stop_is_none(void **state)
+{
+	struct child c = start(body_vfork);
+	struct stop *s;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(stop_begin(c.pid, &limits, &s, &e), 0);
+	assert_int_equal(stop_thread(s, 1)->state, STOP_THREAD_RUNS);
+	stop_end(s);
+	nap(1200);
+	stop_collect_stragglers(s);
+	assert_int_equal(stop_thread(s, 1)->state, STOP_THREAD_RUNS);
+	stop_free(s);
+	assert_int_equal(WEXITSTATUS(finish(&c)), 7);
+}
+
 static void *churn(void *arg)
 {
 	return arg;
@@ -512,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_a_main_thread_that_has_ended),
 		cmocka_unit_test(test_a_write_is_not_cut_short),
 		cmocka_unit_test(test_a_thread_in_vfork_runs_on),
+		cmocka_unit_test(test_a_late_stop_is_none),
 		cmocka_unit_test(test_threads_that_come_and_go),
 		cmocka_unit_test(test_a_killed_tracer_lets_go),
 		cmocka_unit_test(test_a_second_tracer_is_refused),
