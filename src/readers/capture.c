@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -73,6 +74,22 @@ static bool capture_may_be_futex(const struct stop_thread *t)
 	return number == SYS_futex || number == SYS_restart_syscall;
 }
 
+/* The neighbourhood of a futex word, as far as it is mapped: a lock may lie at the very beginning
+ * of its mapping. */
+static int capture_want_lock(struct capture *c, uint64_t word)
+{
+	const struct mapping *m = maps_find(&c->maps, word);
+	uint64_t start = word - WORD_BEFORE_BYTES, end = word + WORD_AFTER_BYTES;
+
+	if (!m)
+		return 0;
+	if (start < m->start || start > word)
+		start = m->start;
+	if (end > m->end || end < word)
+		end = m->end;
+	return snapshot_want(c->memory, start, (size_t)(end - start));
+}
+
 static int capture_want_words(struct capture *c, const struct stop_thread *t)
 {
 	uint64_t word = arch_syscall_argument(&t->regs, 0);
@@ -80,8 +97,7 @@ static int capture_want_words(struct capture *c, const struct stop_thread *t)
 	int rc = snapshot_want(c->memory, arch_thread_pointer(&t->regs), DESCRIPTOR_BYTES);
 
 	if (!rc && capture_may_be_futex(t)) {
-		rc = snapshot_want(c->memory, word - WORD_BEFORE_BYTES,
-				   WORD_BEFORE_BYTES + WORD_AFTER_BYTES);
+		rc = capture_want_lock(c, word);
 		if (!rc && timeout)
 			rc = snapshot_want(c->memory, timeout, sizeof(struct timespec));
 	} else if (!rc && arch_syscall_number(&t->regs) >= 0) {
@@ -248,6 +264,7 @@ int capture_take(const struct target *t, const struct stop_limits *limits, struc
 {
 	struct capture *c = calloc(1, sizeof(*c));
 	struct capture_job job = { c, t, limits, e, 0 };
+	sigset_t job_control, before;
 	pthread_t thread;
 	int rc;
 
@@ -255,6 +272,12 @@ int capture_take(const struct target *t, const struct stop_limits *limits, struc
 	if (!c)
 		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)t->pid);
 	c->pid = t->pid;
+	/* Ctrl-Z in the middle of a stop would leave the process stopped with us. */
+	sigemptyset(&job_control);
+	sigaddset(&job_control, SIGTSTP);
+	sigaddset(&job_control, SIGTTIN);
+	sigaddset(&job_control, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &job_control, &before);
 	rc = pthread_create(&thread, NULL, capture_run, &job);
 	if (rc) {
 		rc = err_set_errno(e, rc, "cannot look at process %d", (int)t->pid);
@@ -262,6 +285,7 @@ int capture_take(const struct target *t, const struct stop_limits *limits, struc
 		capture_join(thread, t->pid);
 		rc = job.rc;
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc) {
 		capture_free(c);
 		return rc;

@@ -105,6 +105,7 @@ bool arch_is_transfer(const struct arch_regs *r)
 	case SYS_tee:
 	case SYS_vmsplice:
 	case SYS_copy_file_range:
+	case SYS_close: /* that lingers: it is not taken up again */
 		return true;
 	case SYS_recvfrom:
 		return arch_syscall_argument(r, 3) & MSG_WAITALL;
