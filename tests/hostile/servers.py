@@ -265,7 +265,9 @@ def start_postgres(ctx, folder):
 
 
 def start_python(ctx, folder):
-    return spawn_server(ctx, folder, as_nobody([system_python(), __file__, "server",
+    script = shutil.copy(__file__, folder)  # nobody may not be allowed to read the source tree
+    os.chmod(script, 0o644)
+    return spawn_server(ctx, folder, as_nobody([system_python(), script, "server",
                                                 folder + "/socket"]))
 
 

@@ -6,17 +6,17 @@
  * variants: -O0 -O2
  *
  * What it is: Rust threads asleep on a channel, a mutex, a RwLock, a condition variable, park, a
- * barrier and a OnceLock; one live thread, which reads the standard input, will end all of them.
+ * barrier and a Once; one live thread, which reads the standard input, will end all of them.
  */
 use std::io::Read;
-use std::sync::{mpsc, Barrier, Condvar, Mutex, OnceLock, RwLock};
+use std::sync::{mpsc, Barrier, Condvar, Mutex, Once, RwLock};
 use std::thread;
 
 static LOCK: Mutex<u32> = Mutex::new(0);
 static TABLE: RwLock<u32> = RwLock::new(0);
 static READY: Mutex<bool> = Mutex::new(false);
 static CHANGED: Condvar = Condvar::new();
-static VALUE: OnceLock<u32> = OnceLock::new();
+static FIRST: Once = Once::new();
 
 extern "C" {
     fn alarm(seconds: u32) -> u32;
@@ -50,10 +50,9 @@ fn main() {
     threads.push(thread::spawn(move || {
         let lock = LOCK.lock().unwrap();
         let table = TABLE.write().unwrap();
-        VALUE.get_or_init(|| {
+        FIRST.call_once(|| {
             held.wait();
             wait_for_stop();
-            1
         });
         drop((lock, table));
         sender.send(1).unwrap();
@@ -66,7 +65,7 @@ fn main() {
     threads.push(thread::spawn(|| *LOCK.lock().unwrap() += 1));
     threads.push(thread::spawn(|| *TABLE.write().unwrap() += 1));
     threads.push(thread::spawn(|| assert!(*TABLE.read().unwrap() < 2)));
-    threads.push(thread::spawn(|| assert_eq!(*VALUE.get_or_init(|| 2), 1)));
+    threads.push(thread::spawn(|| FIRST.call_once(|| panic!("called twice"))));
     unsafe { alarm(1800) };
     println!("ready");
     for thread in threads {
