@@ -12,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Flag in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
+#define PF_FORKNOEXEC 0x00000040
+
 /* Make room for at least 2 KiB more behind `n`. */
 static char *procfs_grow(char *buf, size_t n, size_t *room)
 {
@@ -106,6 +109,13 @@ const char *procfs_find_stat_field(const char *stat, int n)
 		p += p != NULL;
 	}
 	return p;
+}
+
+bool procfs_is_copy(const char *stat)
+{
+	const char *flags = procfs_find_stat_field(stat, 9);
+
+	return !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
 }
 
 char *procfs_read_link(const char *path)

@@ -24,6 +24,9 @@ const char *procfs_find_field(const char *status, const char *key);
  * field 2 may hold anything, so counting begins behind its last parenthesis. */
 const char *procfs_find_stat_field(const char *stat, int n);
 
+/* Does a stat file tell of a process made by fork or the like that has not called exec since? */
+bool procfs_is_copy(const char *stat);
+
 /* What a link of /proc points to; malloc'd; NULL with errno set. */
 char *procfs_read_link(const char *path);
 

@@ -11,7 +11,7 @@
 
 /* The first process found that shares the memory of process `pid`, 0 if there is none; `through`
  * is one of its threads that has not ended. Call it while the process is stopped: then no new one can appear. If the kernel does not tell (kcmp(2) refused), a
- * process whose memory has the very same size counts. */
+ * parent, child or sibling whose memory has the very same size counts. */
 pid_t relatives_find(pid_t pid, pid_t through);
 
 #endif

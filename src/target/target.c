@@ -18,9 +18,8 @@
 #include "target/procfs.h"
 
 /* Flags in field 9 of stat: include/linux/sched.h, Linux 2.6.17 to 6.18. */
-#define PF_KTHREAD    0x00200000
-#define PF_FORKNOEXEC 0x00000040
-#define PF_IO_WORKER  0x00000010 /* 5.12 and later */
+#define PF_KTHREAD   0x00200000
+#define PF_IO_WORKER 0x00000010 /* 5.12 and later */
 
 #define ANCESTORS_MAX 64
 
@@ -140,13 +139,6 @@ static pid_t target_find_through(pid_t pid)
 	return found;
 }
 
-static bool target_is_copy(const char *stat)
-{
-	const char *flags = procfs_find_stat_field(stat, 9);
-
-	return !flags || strtoul(flags, NULL, 10) & PF_FORKNOEXEC;
-}
-
 /* Was the memory handed down, by fork without exec, from another PID namespace? Asks the parent,
  * then its parent, as long as they are such copies too (`left` generations at most); one that has
  * ended cannot be asked any more. */
@@ -156,7 +148,7 @@ static bool target_is_renumbered(const char *status, const char *stat, int left)
 	char *parent_status, *parent_stat;
 	bool renumbered;
 
-	if (!target_is_copy(stat))
+	if (!procfs_is_copy(stat))
 		return false;
 	parent_status = target_read_file(parent, "status", NULL);
 	parent_stat = target_read_file(parent, "stat", NULL);
@@ -178,7 +170,7 @@ static int target_fill(struct target *t, const char *status, const char *stat)
 
 	t->ppid = (pid_t)target_field(status, "PPid");
 	t->start_ticks = start ? strtoull(start, NULL, 10) : 0;
-	t->forked = target_is_copy(stat);
+	t->forked = procfs_is_copy(stat);
 	t->renumbered = target_is_renumbered(status, stat, ANCESTORS_MAX);
 	t->pid_namespace_depth = target_namespace_depth(status);
 	t->through = target_find_through(t->pid);
