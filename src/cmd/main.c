@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
@@ -117,6 +118,18 @@ static void main_keep_streams(void)
 			_exit(STATUS_TROUBLE);
 }
 
+/* A look keeps one file open for each library of the process, and there are some with thousands;
+ * the usual soft limit is for programs that use select(2). */
+static void main_allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
@@ -124,6 +137,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 
 	main_keep_streams();
+	main_allow_files();
 	signal(SIGCHLD, SIG_DFL); /* looking waits for children: it must not be ignored */
 	if (argc < 2)
 		err_set(&e, ERR_USAGE, "no command (strand attach PID; strand --help lists more)");
