@@ -83,7 +83,8 @@ static char settled_state(pid_t pid, pid_t tid)
 	struct target_thread info = { 0 };
 
 	for (int i = 0; i < 100; i++) {
-		if (target_read_thread(pid, tid, &info) || info.state != 'R')
+		if (target_read_thread(pid, tid, &info) ||
+		    (info.state != 'R' && info.state != 'D')) /* D: on its way to its end, say */
 			break;
 		nap(10);
 	}
