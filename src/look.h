@@ -11,14 +11,25 @@
 
 #include "err.h"
 #include "model/model.h"
+#include "readers/table.h"
 
 struct look_options {
 	int64_t max_pause_ns;
-	const char *moment; /* DESIGN 7: "attach", … */
+	enum moment moment;
+	struct table *table; /* the process's own, if there is one; NULL: none. At MOMENT_EXIT its
+			      * header tells who ends the process */
 };
 
 /* Look at process `pid`. On success *out is the judged model, the caller's (model_free()). On
  * failure the process is as it was. Must not be called while SIGCHLD is ignored. */
 int look_at_process(pid_t pid, const struct look_options *o, struct model **out, struct err *e);
+
+/* What the table tells of a process that ended without an exit look: creators and waits by name,
+ * nothing proved. */
+int look_at_dead(pid_t pid, struct table *table, struct model **out, struct err *e);
+
+/* The process has ended since the look of `m` at its exit: what ended or was joined meanwhile, by
+ * the table as it is now, is no longer alive or unjoined. Findings are made again. */
+int look_drop_ended(struct model *m, struct table *table, struct err *e);
 
 #endif

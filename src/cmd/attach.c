@@ -40,7 +40,7 @@ static int attach_read_pid(const struct options *o, pid_t *pid, struct err *e)
 
 static int attach_look(const struct options *o, pid_t pid, bool *fails, struct err *e)
 {
-	struct look_options look = { .max_pause_ns = o->max_pause_ns, .moment = "attach" };
+	struct look_options look = { .max_pause_ns = o->max_pause_ns, .moment = MOMENT_ATTACH };
 	struct model *m = NULL;
 	int err = look_at_process(pid, &look, &m, e);
 

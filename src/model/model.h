@@ -18,6 +18,18 @@
 
 #define TIME_UNKNOWN INT64_MIN
 
+/* Why the look was taken (DESIGN 7). */
+enum moment {
+	MOMENT_UNKNOWN,
+	MOMENT_ATTACH,
+	MOMENT_EXIT,
+	MOMENT_TIMEOUT,
+	MOMENT_SIGNAL,
+	MOMENT_DEADLOCK,
+	MOMENT_CORE,
+	MOMENT_KILLED,
+};
+
 enum object_kind {
 #define KIND(constant, name) OBJECT_##constant,
 #include "model/kinds.def"
@@ -47,6 +59,7 @@ const char *reason_code_name(enum reason_code c);
 const char *task_state_name(enum task_state s);
 const char *task_kind_name(enum task_kind k);
 const char *verdict_name(enum verdict v);
+const char *moment_name(enum moment m);
 
 struct frame {
 	const char *function;	  /* NULL: unknown. Strings of frames outlive the model's users: the
@@ -83,7 +96,10 @@ struct object {
 	const char *name;      /* symbol or the like; NULL: unknown */
 	const char *attribute; /* "recursive", "robust", …; NULL: nothing to say */
 	enum owner_state owner_state;
-	struct task *owner;	  /* OWNER_TASK: the owner, or the joined thread */
+	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread */
+	struct task **holders; /* not NULL: a read-locked rwlock all of whose holders are known
+				   * (it has no owner then); tasks that have ended among them */
+	size_t holder_count;
 	struct task *heir;	  /* OWNER_ENDED in a forked process: the copy of the thread that
 				 * called fork, which may hold the lock under its old tid; NULL
 				 * if there can be none */
@@ -124,6 +140,11 @@ struct task {
 				   * pending", "could not be stopped") */
 	struct stack *stack;	  /* shared by tasks with equal stacks; NULL: not known */
 	struct stack *created_by; /* NULL: not known */
+	int64_t born_ns;	  /* for that long it has been there; TIME_UNKNOWN */
+	bool main;		  /* the process's first thread: never alive, never unjoined */
+	bool ends_process;	  /* it is in exit: never alive */
+	bool ended_unjoined; /* it has finished and nobody has joined it, nor can it be said that
+				   * nobody needs to */
 
 	/* Set by the prover. */
 	bool live;
@@ -166,8 +187,11 @@ struct model {
 	/* the process */
 	pid_t pid, ppid;
 	const char *exe;
-	const char **argv;  /* NULL-terminated */
-	const char *moment; /* "attach", … (DESIGN 7) */
+	const char **argv; /* NULL-terminated */
+	enum moment moment;
+	int exit_status;    /* -1: not known, or ended by a signal */
+	int exit_signal;    /* 0: none, or not known */
+	struct model *next; /* a further image of the same run; not owned */
 	struct model_module *modules;
 	size_t module_count;
 

@@ -71,6 +71,14 @@ const char *task_kind_name(enum task_kind k)
 	return name_at(names, COUNT(names), k);
 }
 
+const char *moment_name(enum moment m)
+{
+	static const char *const names[] = { NULL,     "attach",   "exit", "timeout",
+					     "signal", "deadlock", "core", "killed" };
+
+	return name_at(names, COUNT(names), m);
+}
+
 const char *verdict_name(enum verdict v)
 {
 	static const char *const names[] = { "none", "stuck", "alive", "unjoined" };

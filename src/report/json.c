@@ -299,7 +299,7 @@ static void json_put_process(struct json_out *out)
 	json_put_key(out, "ppid", json_count_or_null((uint64_t)m->ppid));
 	json_put_key(out, "exe", json_text(m->exe));
 	json_put_key(out, "argv", json_argv(m));
-	json_put_key(out, "moment", json_text(m->moment));
+	json_put_key(out, "moment", json_text(moment_name(m->moment)));
 	json_put_key(out, "status", json_null());
 	json_put_key(out, "signal", json_null());
 	json_put_text(out, ",\n\"modules\":[");

@@ -32,7 +32,7 @@ struct model *build_model(void)
 	m->argv = check(model_alloc(m, 3 * sizeof(*m->argv)));
 	m->argv[0] = model_string(m, "shop");
 	m->argv[1] = model_string(m, "--open");
-	m->moment = "attach";
+	m->moment = MOMENT_ATTACH;
 	m->seen = SEEN_FULL;
 	m->proof = PROOF_FULL;
 	m->pause_ns = 1834000;

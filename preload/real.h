@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The functions that libstrand.so stands in front of, from one table (functions.def): `real.x` is
+ * the next x behind the shim, of the version that its caller meant. A pointer that has not been
+ * resolved yet points to a resolver that does it and goes on: real.x(...) may be called at any
+ * time, and calling it costs what a pointer costs.
+ *
+ * libstrand.so calls the C library's thread functions through `real` only: another interposer may
+ * stand behind it, and what it exports itself must not be called by itself.
+ */
+#ifndef STRAND_PRELOAD_REAL_H
+#define STRAND_PRELOAD_REAL_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <threads.h>
+#include <time.h>
+
+struct real {
+#define FUNCTION(result, name, parameters, arguments, version) result(*name) parameters;
+#include "functions.def"
+#undef FUNCTION
+};
+
+__attribute__((visibility("hidden"))) extern struct real real;
+
+/* Resolve all that has not been: in the constructor. */
+__attribute__((visibility("hidden"))) void real_resolve(void);
+
+/* An exported function: everything else in the shim is hidden. */
+#define WRAPPER __attribute__((visibility("default")))
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table reader: what libstrand.so recorded of a process (creators, names, times, read-holders,
+ * ended threads). It adds to what the thread reader found, or, of a process that is no more, makes
+ * the model alone.
+ *
+ * Nothing in a table is trusted: a copy is taken (while the process stands still, if it is there)
+ * and every field of the copy is checked when it is read.
+ */
+#ifndef STRAND_READERS_TABLE_H
+#define STRAND_READERS_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "model/model.h"
+#include "stack/stacks.h"
+#include "target/modules.h"
+#include "wire.h"
+
+/* -- the file --------------------------------------------------------------------------------- */
+
+/* A table, mapped for reading, or with `write` also for the fields of the watcher. */
+struct table;
+
+/* Fails in words for what is no table, one of another version, a truncated one. */
+int table_open(const char *path, bool write, struct table **out, struct err *e);
+void table_close(struct table *t);
+
+/* The live header, always whole in memory; it changes under the reader's eyes. */
+volatile struct wire_table *table_header(const struct table *t);
+const char *table_path(const struct table *t);
+
+/* -- a copy ----------------------------------------------------------------------------------- */
+
+struct table_copy;
+
+/* Copy all of it as it is now: cheap (a memcpy), for use while the process stands still. */
+int table_copy_take(struct table *t, struct table_copy **out, struct err *e);
+void table_copy_free(struct table_copy *c);
+
+const struct wire_table *table_copy_header(const struct table_copy *c);
+
+/* Records that are in use and not half-written; ascending by number. */
+size_t table_copy_count(const struct table_copy *c);
+const struct wire_task *table_copy_task(const struct table_copy *c, size_t i);
+/* The record of a thread that is there, by its id in its own namespace and its pthread_t (0 if not
+ * known); NULL if there is none. */
+const struct wire_task *table_copy_find_thread(const struct table_copy *c, pid_t tid_ns,
+					       uint64_t handle);
+/* The addresses of a stack id; 0 frames if the id is no good. */
+size_t table_copy_stack(const struct table_copy *c, uint32_t id, const uint64_t **pcs,
+			bool *complete);
+
+/* -- into the model --------------------------------------------------------------------------- */
+
+/* Add to the model what the table knows: numbers, names, creators, since when; read-holders as
+ * owners of rwlocks; ended threads that nobody joined; which signals interrupt; lost records. Only
+ * a thread's kernel state makes it blocked: where the record disagrees, the record is not used. */
+int table_enrich(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
+		 struct model *m, struct err *e);
+
+/* Make the model of a process that is no more: from the table alone. Nothing is proved. */
+int table_read_dead(const struct table_copy *c, struct stacks *stacks, struct model *m,
+		    struct err *e);
+
+#endif

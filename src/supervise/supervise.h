@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The supervisor: starts a program with the shim in front, follows it and its children, notices
+ * when they are quiet, deadlocked, too slow or about to end, and takes the looks.
+ *
+ * It never gets in the way: signals and the terminal are the program's, whatever happens to strand
+ * the program goes on, and nothing is held once exit handlers run.
+ */
+#ifndef STRAND_SUPERVISE_SUPERVISE_H
+#define STRAND_SUPERVISE_SUPERVISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "model/model.h"
+
+struct supervise_options {
+	char *const *argv;  /* the program and its arguments, NULL-terminated */
+	int64_t timeout_ns; /* 0: none */
+	int64_t grace_ns;
+	int64_t max_pause_ns;
+	bool stop_on_deadlock; /* end a program in which no live task is left */
+	bool children;	       /* follow fork and exec */
+};
+
+/* How it came to its end. */
+enum supervise_end {
+	SUPERVISE_ENDED,    /* by itself, or by a signal that was not strand's */
+	SUPERVISE_TIMEOUT,  /* ended by strand: --timeout */
+	SUPERVISE_DEADLOCK, /* ended by strand: no live task was left */
+};
+
+struct supervise_result {
+	enum supervise_end end;
+	int wait_status;      /* of the first program, as waitpid() gives it */
+	struct model *models; /* the first program's, then one per further image that was judged
+			       * (model->next); never NULL: `seen` none if it was not judged */
+	const char *blind;    /* not NULL: the first program could not be looked at, and why */
+};
+
+/* Run it to its end. On success *out is the caller's (supervise_free()). Errors before the program
+ * began: ERR_NOT_FOUND, ERR_NOT_EXECUTABLE, …; it is not running then. */
+int supervise_run(const struct supervise_options *o, struct supervise_result *out, struct err *e);
+void supervise_free(struct supervise_result *r);
+
+/* The analyser that the shim starts itself when nobody supervises: watch over the exit of process
+ * `pid`, whose table is at `path`. */
+int supervise_exit(pid_t pid, const char *path, const struct supervise_options *o,
+		   struct supervise_result *out, struct err *e);
+
+#endif
