@@ -66,6 +66,24 @@ static void group_put_cluster(struct text *t, const struct task_group *g,
 	group_put_lines(t, chain);
 }
 
+/* Were all of them started at one place by one task? */
+static bool group_has_one_creator(const struct task_group *g)
+{
+	for (size_t i = 1; i < g->count; i++)
+		if (g->tasks[i]->created_by != g->tasks[0]->created_by ||
+		    g->tasks[i]->parent_number != g->tasks[0]->parent_number)
+			return false;
+	return true;
+}
+
+static void group_put_creator(struct text *t, const struct task_group *g)
+{
+	if (group_has_one_creator(g))
+		text_put_creator(t, g->tasks[0], 0, 4);
+	else
+		text_put(&t->out, STYLE_PLAIN, 4, "created at several places");
+}
+
 static void group_put(struct text *t, const struct task_group *g)
 {
 	size_t shown = g->cluster_count < CLUSTERS_SHOWN ? g->cluster_count : CLUSTERS_SHOWN;
@@ -82,7 +100,9 @@ static void group_put(struct text *t, const struct task_group *g)
 	if (rest)
 		text_put(&t->out, STYLE_PLAIN, 2, "… and %zu more that wait at the same place",
 			 rest);
-	text_put_frames(t, g->tasks[0]->stack, false, FRAMES_SHOWN, 4);
+	if (g->tasks[0]->state != STATE_ENDED)
+		text_put_frames(t, g->tasks[0]->stack, false, FRAMES_SHOWN, 4);
+	group_put_creator(t, g);
 }
 
 static void text_put_left_out(struct text *t, const struct selection *s)

@@ -69,11 +69,12 @@ static json_t *get(json_t *root, const char *path)
 static const char root_keys[] = "schema strand process seen proof pause_ns summary findings tasks "
 				"truncated notes children";
 static const char process_keys[] = "pid ppid exe argv moment status signal modules";
-static const char finding_keys[] = "id site verdict count tasks trend wait reason stack created_by";
+static const char finding_keys[] = "id site verdict count tasks trend wait reason stack created_by "
+				   "start";
 static const char task_keys[] = "id kind system name tid tid_ns goid parent state verdict finding "
-				"wait wait_reason labels stack created_by chain";
+				"wait wait_reason labels stack created_by born_ns start chain";
 static const char wait_keys[] = "op since_ns deadline object objects mutex text deadline_left_ns";
-static const char object_keys[] = "kind address name owner attribute owner_state owner_tid";
+static const char object_keys[] = "kind address name owner attribute owner_state owner_tid holders";
 static const char frame_keys[] = "function file line module address inlined system";
 
 static void assert_stack(const json_t *stack)

@@ -390,9 +390,14 @@ static void test_a_process_without_tasks(void **state)
 	m->seen = SEEN_NONE;
 	m->pause_ns = 0;
 	text = text_of(m, 10);
+	assert_string_equal(text, "");
+	free(text);
+	model_note(m, "it was gone too soon");
+	text = text_of(m, 10);
 	assert_string_equal(
 		text, "process 4711, /srv/shop: 0 tasks, none proved stuck (stopped for 0 ms)\n"
-		      "Nothing of it could be seen: the notes at the end say why\n");
+		      "Nothing of it could be seen: the notes at the end say why\n"
+		      "\nNotes\n  - it was gone too soon\n");
 	free(text);
 	m->exe =
 		"/a/very/long/path/that/leads/through/many/folders/until/it/gets/to/the/end/python3.11";
@@ -414,7 +419,8 @@ static void test_created_by_is_shown(void **state)
 	m->tasks[2]->parent = m->tasks[0];
 	m->tasks[2]->created_by = build_stack(m, creator, COUNT(creator));
 	text = text_of(m, 1000);
-	assert_has(text, "    created by T1 in open_shop shop.c:60\n");
+	assert_has(text, "    created by T1 at open_shop shop.c:60\n"
+			 "      #1 open_shop  /src/shop.c:60\n");
 	free(text);
 	model_free(m);
 }
