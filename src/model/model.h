@@ -147,6 +147,7 @@ struct task {
 	struct stack *created_by; /* NULL: not known */
 	struct stack *start;	  /* its start routine, one frame; NULL: not known */
 	int64_t born_ns;	  /* for that long it has been there; TIME_UNKNOWN */
+	bool recorded;		  /* the recording side has a record of it */
 	bool main;		  /* the process's first thread: never alive, never unjoined */
 	bool ends_process;	  /* it is in exit: live, never alive */
 	bool ending;		  /* its start routine is left, destructors may run: never alive */

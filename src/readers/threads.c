@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "readers/futex.h"
 #include "readers/milder.h"
 #include "readers/waits.h"
 
@@ -200,8 +201,20 @@ static bool threads_borrow_numbers(const struct threads_work *w)
 	return false;
 }
 
+/* In code of the shim's own: it is on its way, or waits, with the one that ends the process, for
+ * the look at the exit to be over. That is all that the shim ever waits for. */
+static void threads_read_in_shim(const struct stop_thread *t, struct task *task)
+{
+	struct futex_call call;
+
+	task->ends_process =
+		task->ends_process || futex_decode(&t->regs, arch_syscall_number(&t->regs), &call);
+	if (!task->ends_process)
+		task->live_because = "it is about to go on";
+}
+
 /* What a thread does is told by the frames inside of the shim's, which stand where the program
- * called; in the shim itself it is on its way, or held while the process ends. */
+ * called. */
 static int threads_read_wait(struct threads_work *w, const struct waits_context *ctx,
 			     struct birth *b, const struct unwind_frame *frames, size_t n)
 {
@@ -215,12 +228,10 @@ static int threads_read_wait(struct threads_work *w, const struct waits_context 
 		if (stacks_is_shim(w->in->stacks, pcs[inner]))
 			break;
 	}
-	if (b->task->ends_process)
+	if (!inner && n)
+		threads_read_in_shim(b->thread, b->task);
+	if ((!inner && n) || b->task->ends_process)
 		return 0;
-	if (!inner && n) {
-		b->task->live_because = "it is about to go on";
-		return 0;
-	}
 	return waits_read(ctx, b->thread, pcs, inner, b->task);
 }
 
