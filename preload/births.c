@@ -11,6 +11,7 @@
 #undef __EXCEPTIONS
 #include "births.h"
 
+#include "clock.h"
 #include "libc_threads.h"
 #include "real.h"
 #include "shim.h"
@@ -141,6 +142,15 @@ struct wire_task *record_thread_find(uintptr_t handle)
 	return find_unbegun(handle);
 }
 
+/* Before it is: the handle may be nobody's afterwards. */
+void record_thread_detached(uintptr_t handle)
+{
+	struct wire_task *task = record_thread_find(handle);
+
+	if (task)
+		record_change(task, false, WIRE_TASK_DETACHED);
+}
+
 /* -- birth --------------------------------------------------------------------------------------- */
 
 struct birth {
@@ -169,7 +179,7 @@ static struct birth conceive(uintptr_t start, const void *argument, bool detache
 	task->parent = self.generation == shim.generation ? self.number : 0;
 	task->start = start;
 	task->argument = (uintptr_t)argument;
-	task->birth_ns = vdso_now_ns();
+	task->birth_ns = clock_now_ns();
 	task->creator_stack = stacks_capture(caller);
 	task_store(task, TASK_WORD(WIRE_TASK_BORN, detached ? WIRE_TASK_DETACHED : 0));
 	birth.task = task;
@@ -212,7 +222,7 @@ void births_end(void *unused)
 		leave_hold(WIRE_EXIT_KIND_LAST, 0, (uintptr_t)__builtin_frame_address(0));
 	self.recording = false;
 	self.ended = true;
-	task->end_ns = vdso_now_ns();
+	task->end_ns = clock_now_ns();
 	record_change(task, true, 0);
 }
 
@@ -280,30 +290,5 @@ WRAPPER int thrd_create(thrd_t *handle, thrd_start_t start, void *argument)
 		result = real.thrd_create(handle, start, argument);
 	if (result != thrd_success)
 		miscarry(birth);
-	return result;
-}
-
-/* -- detaching ----------------------------------------------------------------------------------- */
-
-/* The handle may be nobody's any more when the real one returns. */
-WRAPPER int pthread_detach(pthread_t handle)
-{
-	struct wire_task *task = record_thread_find(handle);
-	uint64_t number = task ? task->number : 0;
-	int result = real.pthread_detach(handle);
-
-	if (result == 0 && task && shim_alive() && task->number == number)
-		record_change(task, false, WIRE_TASK_DETACHED);
-	return result;
-}
-
-WRAPPER int thrd_detach(thrd_t handle)
-{
-	struct wire_task *task = record_thread_find(handle);
-	uint64_t number = task ? task->number : 0;
-	int result = real.thrd_detach(handle);
-
-	if (result == thrd_success && task && shim_alive() && task->number == number)
-		record_change(task, false, WIRE_TASK_DETACHED);
 	return result;
 }

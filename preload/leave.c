@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "real.h"
 #include "shim.h"
 #include "sys.h"
@@ -34,12 +35,12 @@ static uint32_t exit_state(void)
 /* Until `exit_state` is neither NONE nor HELD, or nobody has shown a sign of life for too long. */
 static void wait_for_watcher(uint32_t generation)
 {
-	uint64_t since = vdso_now_ns();
+	uint64_t since = clock_now_ns();
 	uint32_t last = __atomic_load_n(&shim.table->heartbeat, __ATOMIC_RELAXED);
 
 	while (same_image(generation) && exit_state() <= WIRE_EXIT_HELD) {
 		uint32_t beat = __atomic_load_n(&shim.table->heartbeat, __ATOMIC_RELAXED);
-		uint64_t now = vdso_now_ns();
+		uint64_t now = clock_now_ns();
 
 		if (beat != last)
 			since = now;
@@ -60,7 +61,7 @@ static void fill_exit(struct wire_table *t, enum wire_exit_kind kind, int status
 	t->exit_tid = self.task ? self.task->tid : 0;
 	t->exit_task = self.number;
 	t->exit_sp = sp;
-	t->exit_ns = vdso_now_ns();
+	t->exit_ns = clock_now_ns();
 }
 
 static void lead(enum wire_exit_kind kind, int status, uintptr_t sp)

@@ -19,9 +19,9 @@
 #include <time.h>
 
 struct real {
-#define FUNCTION(result, name, parameters, arguments, version, since) result(*name) parameters;
-#define HELPER(result, name, parameters, arguments, version, since)   result(*name) parameters;
-#define OLD_FUNCTION(result, name, parameters, arguments, version)    result(*name##_old) parameters;
+#define FUNCTION(result, name, parameters, arguments, version)	   result(*name) parameters;
+#define HELPER(result, name, parameters, arguments, version)	   result(*name) parameters;
+#define OLD_FUNCTION(result, name, parameters, arguments, version) result(*name##_old) parameters;
 #include "functions.def"
 };
 

@@ -7,6 +7,7 @@
 #include "record.h"
 
 #include "births.h"
+#include "clock.h"
 #include "shim.h"
 #include "table.h"
 
@@ -53,7 +54,7 @@ void record_wait_begin(struct record_wait *w, enum wire_op op, uint16_t flags,
 	wait->flags = flags;
 	wait->object = (uintptr_t)object;
 	wait->second = (uintptr_t)second;
-	wait->since_ns = vdso_now_ns();
+	wait->since_ns = clock_now_ns();
 	wait->deadline_ns = deadline_ns;
 	if (context)
 		wait->context = *context;
@@ -280,6 +281,7 @@ void record_handler(int signal, bool restarts)
 void record_sandboxed(void)
 {
 	shim.sandboxed = true;
+	clock_sandboxed();
 	if (shim_alive())
 		__atomic_fetch_or(&shim.table->flags, WIRE_TABLE_SANDBOXED, __ATOMIC_RELAXED);
 }

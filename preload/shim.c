@@ -211,7 +211,6 @@ static int begin_image(void)
 	const char *control = find_variable(WIRE_ENV_CONTROL);
 	int err;
 
-	vdso_find((const void *)getauxval(AT_SYSINFO_EHDR));
 	find_tid_offset();
 	if (control && *control)
 		open_control(control);

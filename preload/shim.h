@@ -80,10 +80,6 @@ static inline struct wire_task *self_task(void)
 	return self.recording && shim_alive() ? self.task : self_find();
 }
 
-/* CLOCK_MONOTONIC, without a system call where the kernel offers that. */
-RECORD_HIDDEN uint64_t vdso_now_ns(void);
-RECORD_HIDDEN void vdso_find(const void *image);
-
 /* The modules that are there now, into the table. Only while there is one thread. */
 RECORD_HIDDEN void modules_write(void);
 /* The path of libstrand.so as the loader has it; modules that are there now stay, for the CFI. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "clock.h"
 #include "shim.h"
 #include "sys.h"
 #include "table_private.h"
@@ -164,7 +165,7 @@ static void fill_header(struct wire_table *t, uint32_t flags, uint64_t control_i
 	t->task_bytes = sizeof(struct wire_task);
 	t->flags = flags;
 	t->control_id = control_id;
-	t->birth_ns = vdso_now_ns();
+	t->birth_ns = clock_now_ns();
 	if (sys_stat("/proc/self/ns/pid", &st) == 0)
 		t->pid_namespace = st.st_ino;
 	n = sys_call(SYS_readlink, (long)"/proc/self/exe", (long)t->exe, sizeof(t->exe) - 1, 0, 0,
