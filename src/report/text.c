@@ -55,11 +55,11 @@ static void text_format_found(const struct model *m, char *buf, size_t size)
 		words_add(&w, ", %zu record%s lost", m->lost, m->lost == 1 ? "" : "s");
 }
 
-/* How it was looked at: "(stopped for 1.8 ms at its exit)". */
+/* How it was looked at: "(stopped for 1.8 ms when its time was up)". At its exit is what its end
+ * says already. */
 static void text_format_look(const struct model *m, char *buf, size_t size)
 {
 	static const char *const moments[] = {
-		[MOMENT_EXIT] = " at its exit",
 		[MOMENT_TIMEOUT] = " when its time was up",
 		[MOMENT_SIGNAL] = " when a signal came",
 		[MOMENT_DEADLOCK] = " when nobody was live",
