@@ -129,10 +129,14 @@ static void text_put_left_out(struct text *t, const struct selection *s)
 
 int text_put_tasks(struct text *t)
 {
+	struct report_options every = *t->o;
 	struct grouping g = { 0 };
 	struct selection s;
 	size_t i;
-	int err = selection_make(t->m, t->o, &s);
+	int err;
+
+	every.all = true;
+	err = selection_make(t->m, &every, &s);
 
 	if (!err)
 		err = grouping_make(s.tasks, s.count, &g);
@@ -140,7 +144,7 @@ int text_put_tasks(struct text *t)
 		goto out;
 	if (s.count) {
 		text_put_blank(&t->out);
-		text_put(&t->out, STYLE_BOLD, 0, "%s by stack", t->o->all ? "All tasks" : "Tasks");
+		text_put(&t->out, STYLE_BOLD, 0, "All tasks by stack");
 	}
 	for (i = 0; i < g.count; i++)
 		group_put(t, &g.groups[i]);
