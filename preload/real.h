@@ -19,9 +19,10 @@
 #include <time.h>
 
 struct real {
-#define FUNCTION(result, name, parameters, arguments, version) result(*name) parameters;
+#define FUNCTION(result, name, parameters, arguments, version)	   result(*name) parameters;
+#define HELPER(result, name, parameters, arguments, version)	   result(*name) parameters;
+#define OLD_FUNCTION(result, name, parameters, arguments, version) result(*name##_old) parameters;
 #include "functions.def"
-#undef FUNCTION
 };
 
 __attribute__((visibility("hidden"))) extern struct real real;
