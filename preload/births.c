@@ -7,10 +7,9 @@
  * A thread is found by its pthread_t: its `self` lies as far from it as ours from our own. One that
  * has not begun yet has the record as argument in its descriptor.
  */
-/* The cleanup that is a jump buffer, not an exception table: nothing of the unwinder is needed. */
-#undef __EXCEPTIONS
 #include "births.h"
 
+#include "cleanup.h"
 #include "clock.h"
 #include "libc_threads.h"
 #include "real.h"
