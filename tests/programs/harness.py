@@ -400,7 +400,8 @@ def main():
     failed, found = 0, 0
     for case in chosen(ctx, args):
         found += 1
-        case.looks = args.looks or case.looks
+        if isinstance(case, Look):
+            case.looks = args.looks or case.looks
         begin = time.monotonic()
         try:
             if args.text and isinstance(case, Look):
