@@ -40,7 +40,7 @@ PROGRAMS = {
     "sandbox": (["strict", "filter", "filter_call", "filter_trap", "filter_late", "chroot", "user"],
                 {"root": ("chroot", "user")}),
     "daemon": (["range", "from", "loop", "libc"], {}),
-    "plain": (["", "said"], {}),
+    "plain": (["", "said", "zero"], {}),
     "undisturbed": ([""], {}),
 }
 
