@@ -63,7 +63,7 @@ public class Main {
     public static void main(String[] args) throws Exception {
         ExecutorService pool = Executors.newFixedThreadPool(4);
         long sum = 0;
-        for (Future<Integer> f : pool.invokeAll(java.util.Collections.nCopies(50, () -> 7)))
+        for (var f : pool.invokeAll(java.util.Collections.<Callable<Integer>>nCopies(50, () -> 7)))
             sum += f.get();
         pool.shutdown();
         System.out.println(sum);
@@ -120,9 +120,9 @@ COMMANDS = {
     "sqlite3": (lambda folder: [find_tool("sqlite3"), os.path.join(folder, "base"), ".read " + write(
         folder, "sql", "DROP TABLE IF EXISTS numbers;" + SQL)], ".*"),
     "stress-ng-mutex": (lambda folder: [
-        find_tool("stress-ng"), "--mutex", "2", "--mutex-ops", "2000", "-q"], ".*"),
+        find_tool("stress-ng"), "--mutex", "2", "-t", "1s", "-q"], ".*"),
     "stress-ng-sem": (lambda folder: [
-        find_tool("stress-ng"), "--sem", "2", "--sem-ops", "2000", "-q"], ".*"),
+        find_tool("stress-ng"), "--sem", "2", "-t", "1s", "-q"], ".*"),
     "sysbench-threads": (lambda folder: [
         find_tool("sysbench"), "threads", "--threads=4", "--events=300", "--time=0", "run"],
         r"Number of threads.*|total number of events.*"),
