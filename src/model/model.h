@@ -86,7 +86,8 @@ enum owner_state {
 	OWNER_NONE,    /* an object without owners (shared objects), or a lock held by readers */
 	OWNER_UNKNOWN, /* somebody owns it, it cannot be said who: the wait is live */
 	OWNER_TASK,    /* `owner` */
-	OWNER_ENDED,   /* the owner has ended and left it locked; `owner_tid` */
+	OWNER_ENDED,   /* the owner has ended and left it locked; `owner_tid`, and `owner` if it is
+			* known who that was */
 	OWNER_FOREIGN, /* a task of another process; the wait is live; `owner_tid` */
 };
 
@@ -96,7 +97,7 @@ struct object {
 	const char *name;      /* symbol or the like; NULL: unknown */
 	const char *attribute; /* "recursive", "robust", …; NULL: nothing to say */
 	enum owner_state owner_state;
-	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread */
+	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread; OWNER_ENDED */
 	struct task **holders; /* not NULL: a read-locked rwlock all of whose holders are known
 				   * (it has no owner then); tasks that have ended among them */
 	size_t holder_count;
@@ -147,6 +148,7 @@ struct task {
 	struct stack *created_by; /* NULL: not known */
 	struct stack *start;	  /* its start routine, one frame; NULL: not known */
 	int64_t born_ns;	  /* for that long it has been there; TIME_UNKNOWN */
+	bool recorded;		  /* the recording side has a record of it */
 	bool main;		  /* the process's first thread: never alive, never unjoined */
 	bool ends_process;	  /* it is in exit: live, never alive */
 	bool ending;		  /* its start routine is left, destructors may run: never alive */

@@ -21,15 +21,15 @@ struct prover {
 };
 
 /* Of those who hold a lock for reading, the one that the chain goes on with: a live one, one that
- * has not ended, the waiter itself, any. */
+ * has not ended, the waiter itself; NULL if all have ended. */
 static struct task *prove_holder(const struct task *t, const struct object *o)
 {
 	struct task *best = NULL;
-	int best_rank = -1;
+	int best_rank = 0;
 
 	for (size_t i = 0; i < o->holder_count; i++) {
 		struct task *h = o->holders[i];
-		int rank = h->live ? 3 : h->state == STATE_ENDED ? 0 : h == t ? 1 : 2;
+		int rank = h->state == STATE_ENDED ? 0 : h == t ? 1 : h->live ? 3 : 2;
 
 		if (rank > best_rank) {
 			best = h;
@@ -210,10 +210,10 @@ static enum reason_code prove_reason(const struct task *t)
 {
 	const struct object *o = t->wait->object;
 
+	if (prove_is_held_for_reading(t) && !t->chain_next)
+		return REASON_OWNER_ENDED;
 	if (prove_is_held_for_reading(t))
-		return t->chain_next == t		     ? REASON_SELF
-		       : t->chain_next->state == STATE_ENDED ? REASON_OWNER_ENDED
-							     : REASON_OWNER_STUCK;
+		return t->chain_next == t ? REASON_SELF : REASON_OWNER_STUCK;
 	if (o->owner_state == OWNER_ENDED ||
 	    (o->owner_state == OWNER_TASK && o->owner->state == STATE_ENDED))
 		return REASON_OWNER_ENDED;

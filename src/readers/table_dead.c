@@ -52,8 +52,11 @@ static struct task *dead_add_task(const struct table_copy *c, const struct wire_
 {
 	struct task *t = table_add_ended(c, r, now_ns, stacks, m);
 
-	if (t && r->state != WIRE_TASK_ENDING)
-		t->state = STATE_RUNNING;
+	if (!t || r->state == WIRE_TASK_ENDING)
+		return t;
+	t->state = STATE_RUNNING;
+	if (!(r->wait.sequence & 1))
+		t->live_because = "or was in a call of which nothing is recorded";
 	return t;
 }
 

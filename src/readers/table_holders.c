@@ -84,12 +84,11 @@ static struct task *holds_find_task(const struct table_copy *c, const struct wir
 }
 
 /* Is each holder a task, or one that has certainly ended? */
-static bool holds_are_certain(const struct hold *v, size_t n, const struct table_copy *c,
-			      const struct model *m)
+static bool holds_are_certain(const struct hold *v, size_t n, const struct model *m)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!model_find_thread(m, v[i].record->number) &&
-		    !table_thread_is_gone(c, v[i].record, m->tasks, m->task_count))
+		    !table_thread_is_gone(v[i].record, m->tasks, m->task_count))
 			return false;
 	return true;
 }
@@ -102,8 +101,7 @@ static int holds_name(const struct holds *h, const struct table_copy *c, int64_t
 
 	for (end = first; end < h->n && h->v[end].address == o->address; end++)
 		sum += h->v[end].times;
-	if (sum != o->readers || end == first ||
-	    !holds_are_certain(h->v + first, end - first, c, m))
+	if (sum != o->readers || end == first || !holds_are_certain(h->v + first, end - first, m))
 		return 0;
 	o->holders = model_alloc(m, (end - first) * sizeof(*o->holders));
 	if (!o->holders)

@@ -44,8 +44,7 @@ int table_describe_task(const struct table_copy *c, const struct wire_task *r, i
 void table_link_parents(struct model *m);
 
 /* Is the thread of that record none of these, for certain? */
-bool table_thread_is_gone(const struct table_copy *c, const struct wire_task *r,
-			  struct task *const *threads, size_t n);
+bool table_thread_is_gone(const struct wire_task *r, struct task *const *threads, size_t n);
 
 /* A thread of which only the record is left, or whose record shows that it has ended. */
 struct task *table_add_ended(const struct table_copy *c, const struct wire_task *r, int64_t now_ns,

@@ -55,6 +55,7 @@ struct stack *table_intern_address(struct stacks *stacks, uint64_t address)
 int table_describe_task(const struct table_copy *c, const struct wire_task *r, int64_t now_ns,
 			struct stacks *stacks, struct model *m, struct task *t)
 {
+	t->recorded = true;
 	t->number = r->number;
 	t->parent_number = r->flags & WIRE_TASK_FOUND ? 0 : r->parent;
 	t->born_ns = table_elapsed(now_ns, r->birth_ns);
@@ -84,15 +85,14 @@ bool table_task_is_unjoined(const struct wire_task *r)
 	       !(r->flags & (WIRE_TASK_JOINED | WIRE_TASK_DETACHED));
 }
 
-bool table_thread_is_gone(const struct table_copy *c, const struct wire_task *r,
-			  struct task *const *threads, size_t n)
+bool table_thread_is_gone(const struct wire_task *r, struct task *const *threads, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct task *t = threads[i];
 
 		/* One that has a record of its own has taken over the id since. */
 		if (t->state != STATE_ENDED && (!t->tid_ns || t->tid_ns == r->tid) &&
-		    (!t->number || t->number == r->number || !table_copy_find_number(c, t->number)))
+		    (!t->recorded || t->number == r->number))
 			return false;
 	}
 	return r->tid > 0;
@@ -178,7 +178,7 @@ static int table_add_unjoined(const struct table_copy *c, int64_t now_ns, struct
 		const struct wire_task *r = table_copy_task(c, i);
 
 		if (!used[i] && r->kind == WIRE_KIND_THREAD && table_task_is_unjoined(r) &&
-		    table_thread_is_gone(c, r, m->tasks, threads) &&
+		    table_thread_is_gone(r, m->tasks, threads) &&
 		    !table_add_ended(c, r, now_ns, stacks, m))
 			return ERR_NOMEM;
 	}
@@ -259,9 +259,8 @@ int table_enrich_tasks(const struct table_copy *c, int64_t monotonic_ns, struct 
 bool table_drops(const struct table_copy *c, const struct task *t)
 {
 	const struct wire_task *r = table_copy_find_number(c, t->number);
-	bool recorded = t->kind == TASK_THREAD && t->number <= table_copy_header(c)->tasks_born;
 
 	if (t->verdict == VERDICT_UNJOINED)
 		return !r || !table_task_is_unjoined(r);
-	return t->verdict == VERDICT_ALIVE && recorded && (!r || r->state == WIRE_TASK_ENDING);
+	return t->verdict == VERDICT_ALIVE && t->recorded && (!r || r->state == WIRE_TASK_ENDING);
 }

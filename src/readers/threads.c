@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "readers/futex.h"
 #include "readers/milder.h"
 #include "readers/waits.h"
 
@@ -200,8 +201,20 @@ static bool threads_borrow_numbers(const struct threads_work *w)
 	return false;
 }
 
+/* In code of the shim's own: it is on its way, or waits, with the one that ends the process, for
+ * the look at the exit to be over. That is all that the shim ever waits for. */
+static void threads_read_in_shim(const struct stop_thread *t, struct task *task)
+{
+	struct futex_call call;
+
+	task->ends_process =
+		task->ends_process || futex_decode(&t->regs, arch_syscall_number(&t->regs), &call);
+	if (!task->ends_process)
+		task->live_because = "it is about to go on";
+}
+
 /* What a thread does is told by the frames inside of the shim's, which stand where the program
- * called; in the shim itself it is on its way, or held while the process ends. */
+ * called. */
 static int threads_read_wait(struct threads_work *w, const struct waits_context *ctx,
 			     struct birth *b, const struct unwind_frame *frames, size_t n)
 {
@@ -215,13 +228,25 @@ static int threads_read_wait(struct threads_work *w, const struct waits_context 
 		if (stacks_is_shim(w->in->stacks, pcs[inner]))
 			break;
 	}
-	if (b->task->ends_process)
+	if (!inner && n)
+		threads_read_in_shim(b->thread, b->task);
+	if ((!inner && n) || b->task->ends_process)
 		return 0;
-	if (!inner && n) {
-		b->task->live_because = "it is about to go on";
-		return 0;
-	}
 	return waits_read(ctx, b->thread, pcs, inner, b->task);
+}
+
+/* A thread that the C library keeps for itself (timers, asynchronous I/O): the recording side has
+ * seen all births but those within the library, and nothing but its code is on the stack. */
+static bool threads_is_library_own(const struct threads_work *w, const struct task *t)
+{
+	if (!w->table || t->recorded || t->main || !t->stack->n || !t->stack->complete ||
+	    table_copy_header(w->table)->lost_tasks ||
+	    (t->state == STATE_BLOCKED && !t->wait->has_deadline))
+		return false;
+	for (size_t i = 0; i < t->stack->n; i++)
+		if (!t->stack->v[i].system)
+			return false;
+	return true;
 }
 
 static int threads_read_one(struct threads_work *w, const struct waits_context *ctx,
@@ -243,7 +268,10 @@ static int threads_read_one(struct threads_work *w, const struct waits_context *
 	rc = threads_read_wait(w, ctx, b, frames, n);
 	n = stacks_drop_shim(w->in->stacks, frames, n);
 	b->task->stack = stacks_intern(w->in->stacks, frames, n, complete);
-	return b->task->stack ? rc : ERR_NOMEM;
+	if (!b->task->stack)
+		return ERR_NOMEM;
+	b->task->system = b->task->system || threads_is_library_own(w, b->task);
+	return rc;
 }
 
 static int threads_read_waits(struct threads_work *w)

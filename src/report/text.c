@@ -55,11 +55,11 @@ static void text_format_found(const struct model *m, char *buf, size_t size)
 		words_add(&w, ", %zu record%s lost", m->lost, m->lost == 1 ? "" : "s");
 }
 
-/* How it was looked at: "(stopped for 1.8 ms at its exit)". */
+/* How it was looked at: "(stopped for 1.8 ms when its time was up)". At its exit is what its end
+ * says already. */
 static void text_format_look(const struct model *m, char *buf, size_t size)
 {
 	static const char *const moments[] = {
-		[MOMENT_EXIT] = " at its exit",
 		[MOMENT_TIMEOUT] = " when its time was up",
 		[MOMENT_SIGNAL] = " when a signal came",
 		[MOMENT_DEADLOCK] = " when nobody was live",
@@ -136,6 +136,12 @@ static bool text_wants_notes(const struct text *t)
 	       t->m->moment != MOMENT_EXIT;
 }
 
+/* Of a process that is no more who waited where is all that is known. */
+static bool text_wants_tasks(const struct text *t)
+{
+	return t->o->all || t->m->moment == MOMENT_KILLED;
+}
+
 static int text_put_image(struct text *t)
 {
 	int err;
@@ -144,7 +150,7 @@ static int text_put_image(struct text *t)
 	err = text_put_findings(t);
 	if (!err && text_wants_hangs(t))
 		err = text_put_hangs(t);
-	if (!err && t->o->all)
+	if (!err && text_wants_tasks(t))
 		err = text_put_tasks(t);
 	if (text_wants_notes(t))
 		text_put_notes(t);

@@ -44,7 +44,8 @@ void text_put_frames(struct text *t, const struct stack *s, bool user_only, size
 		     size_t indent);
 
 /* Who started it, where, and at most `max` frames of the stack at that moment; nothing if neither is
- * known. */
-void text_put_creator(struct text *t, const struct task *task, size_t max, size_t indent);
+ * known. `named`: begin with the task. */
+void text_put_creator(struct text *t, const struct task *task, bool named, size_t max,
+		      size_t indent);
 
 #endif

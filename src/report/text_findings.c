@@ -125,7 +125,7 @@ static void finding_put_stack(struct text *t, const struct finding *f, bool alon
 		finding_put_start(t, task);
 	else
 		text_put_frames(t, task->stack, true, FRAMES_SHOWN, 4);
-	text_put_creator(t, task, CREATOR_FRAMES, 4);
+	text_put_creator(t, task, false, CREATOR_FRAMES, 4);
 }
 
 /* The tasks of findings[0 .. n-1], ascending; the caller's to free. */
