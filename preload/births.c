@@ -56,6 +56,11 @@ void births_first(const struct wire_task *was)
 	shim.table->tasks_born = 1;
 	shim.table->tasks_running = 1;
 	task_store(task, TASK_WORD(WIRE_TASK_RUNNING, flags));
+	/* What the C library has for an id is the parent's, if it was not called for the fork. */
+	if (sys_gettid() == task->tid) {
+		task->handle = self_handle();
+		take_record(task);
+	}
 }
 
 static bool is_found(const struct wire_task *task)

@@ -471,14 +471,24 @@ static void say_handler(void)
 	CHECK(write(1, "handler\n", 8) == 8);
 }
 
+static int exit_status;
+
 static void *call_exit(void *p)
 {
-	exit((int)(intptr_t)p);
+	(void)p;
+	exit(exit_status);
 }
 
 static void *call__exit(void *p)
 {
-	_exit((int)(intptr_t)p);
+	(void)p;
+	_exit(exit_status);
+}
+
+static void create_exiting(void *(*start)(void *), int status)
+{
+	exit_status = status;
+	create(start, NULL);
 }
 
 static void *end_later(void *p)
@@ -509,13 +519,13 @@ static int ends(const char *how)
 	if (!strcmp(how, "exit"))
 		exit(22);
 	if (!strcmp(how, "thread-exit"))
-		create(call_exit, NULL + 23);
+		create_exiting(call_exit, 23);
 	if (!strcmp(how, "_exit"))
 		_exit(24);
 	if (!strcmp(how, "_Exit"))
 		_Exit(25);
 	if (!strcmp(how, "thread-_exit"))
-		create(call__exit, NULL + 26);
+		create_exiting(call__exit, 26);
 	if (!strcmp(how, "quick_exit"))
 		quick_exit(27);
 	if (!strcmp(how, "abort"))
@@ -532,7 +542,7 @@ static int ends(const char *how)
 		exit(30);
 	}
 	if (!strcmp(how, "two-exits")) {
-		create(call_exit, NULL + 32);
+		create_exiting(call_exit, 32);
 		exit(32);
 	}
 	if (!strcmp(how, "exit-in-handler")) {
@@ -540,7 +550,7 @@ static int ends(const char *how)
 		exit(34);
 	}
 	if (!strcmp(how, "main-gone-exit")) {
-		create(call_exit, NULL + 35);
+		create_exiting(call_exit, 35);
 		pthread_exit(NULL);
 	}
 	pause();
