@@ -86,7 +86,8 @@ enum owner_state {
 	OWNER_NONE,    /* an object without owners (shared objects), or a lock held by readers */
 	OWNER_UNKNOWN, /* somebody owns it, it cannot be said who: the wait is live */
 	OWNER_TASK,    /* `owner` */
-	OWNER_ENDED,   /* the owner has ended and left it locked; `owner_tid` */
+	OWNER_ENDED,   /* the owner has ended and left it locked; `owner_tid`, and `owner` if it is
+			* known who that was */
 	OWNER_FOREIGN, /* a task of another process; the wait is live; `owner_tid` */
 };
 
@@ -96,7 +97,7 @@ struct object {
 	const char *name;      /* symbol or the like; NULL: unknown */
 	const char *attribute; /* "recursive", "robust", …; NULL: nothing to say */
 	enum owner_state owner_state;
-	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread */
+	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread; OWNER_ENDED */
 	struct task **holders; /* not NULL: a read-locked rwlock all of whose holders are known
 				   * (it has no owner then); tasks that have ended among them */
 	size_t holder_count;

@@ -126,6 +126,10 @@ static void chain_add_holder(struct words *w, const struct task *t, const struct
 			words_add(w, ", held by %s%s", o->owner->id, chain_ended_words(o->owner));
 		break;
 	case OWNER_ENDED:
+		if (o->owner && o->owner->state == STATE_ENDED) {
+			words_add(w, ", held by %s%s", o->owner->id, chain_ended_words(o->owner));
+			break;
+		}
 		words_add(w, ", held by a thread that %s",
 			  o->heir ? "was not forked along" : "has ended");
 		if (o->owner_tid)

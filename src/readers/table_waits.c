@@ -79,6 +79,25 @@ static uint64_t table_restarting_signals(const struct table_copy *c)
 	return h->restarting_signals & ~h->interrupting_signals;
 }
 
+/* Who ended and left a lock behind, if a thread of which there is still a record had that id. */
+static void table_name_ended_owner(const struct model *m, struct object *o)
+{
+	struct task *owner = NULL;
+
+	if (!o || o->owner_state != OWNER_ENDED || o->owner || o->heir || !o->owner_tid)
+		return;
+	for (size_t i = 0; i < m->task_count; i++) {
+		struct task *t = m->tasks[i];
+
+		if (!t->recorded || t->state != STATE_ENDED || t->tid_ns != o->owner_tid)
+			continue;
+		if (owner)
+			return;
+		owner = t;
+	}
+	o->owner = owner;
+}
+
 int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
 		       struct model *m)
 {
@@ -91,6 +110,7 @@ int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct 
 			continue;
 		if (!(t->handled_signals & ~table_restarting_signals(c)))
 			t->wait->interruptible = false;
+		table_name_ended_owner(m, t->wait->object);
 		if (r && table_wait_agrees(&r->wait, t->wait) &&
 		    table_enrich_wait(&r->wait, monotonic_ns, m, t->wait))
 			return ERR_NOMEM;

@@ -235,6 +235,20 @@ static int threads_read_wait(struct threads_work *w, const struct waits_context 
 	return waits_read(ctx, b->thread, pcs, inner, b->task);
 }
 
+/* A thread that the C library keeps for itself (timers, asynchronous I/O): the recording side has
+ * seen all births but those within the library, and nothing but its code is on the stack. */
+static bool threads_is_library_own(const struct threads_work *w, const struct task *t)
+{
+	if (!w->table || t->recorded || t->main || !t->stack->n || !t->stack->complete ||
+	    table_copy_header(w->table)->lost_tasks ||
+	    (t->state == STATE_BLOCKED && !t->wait->has_deadline))
+		return false;
+	for (size_t i = 0; i < t->stack->n; i++)
+		if (!t->stack->v[i].system)
+			return false;
+	return true;
+}
+
 static int threads_read_one(struct threads_work *w, const struct waits_context *ctx,
 			    struct birth *b)
 {
@@ -254,7 +268,10 @@ static int threads_read_one(struct threads_work *w, const struct waits_context *
 	rc = threads_read_wait(w, ctx, b, frames, n);
 	n = stacks_drop_shim(w->in->stacks, frames, n);
 	b->task->stack = stacks_intern(w->in->stacks, frames, n, complete);
-	return b->task->stack ? rc : ERR_NOMEM;
+	if (!b->task->stack)
+		return ERR_NOMEM;
+	b->task->system = b->task->system || threads_is_library_own(w, b->task);
+	return rc;
 }
 
 static int threads_read_waits(struct threads_work *w)

@@ -271,6 +271,28 @@ static void test_handlers_that_restart(void **state)
 	assert_true(interrupts(*state, 1 << 8, 0));
 }
 
+/* A lock whose owner is gone: by name if its record is still there. */
+static void test_an_owner_that_has_ended(void **state)
+{
+	struct fixture *f = *state;
+	struct wire_task *r = build_record(f->b, 5, 4800, 1);
+	struct object *o = build_mutex(f->m, 0x60, "m", NULL), *lost;
+
+	build_record_ended(r);
+	o->owner_state = OWNER_ENDED;
+	o->owner_tid = 4800;
+	lost = build_mutex(f->m, 0x70, "n", NULL);
+	lost->owner_state = OWNER_ENDED;
+	lost->owner_tid = 4801;
+	build_wait(f->m, f->t[1], OP_MUTEX_LOCK, o);
+	build_wait(f->m, f->t[2], OP_MUTEX_LOCK, lost);
+	judge(f);
+	assert_int_equal(f->t[1]->reason, REASON_OWNER_ENDED);
+	assert_line(f->t[1], "T2 waits for mutex 0x60 `m`, held by T5, which has ended");
+	assert_line(f->t[2],
+		    "T3 waits for mutex 0x70 `n`, held by a thread that has ended (tid 4801)");
+}
+
 /* -- readers ------------------------------------------------------------------------------------ */
 
 /* T2 wants to write to a lock that is held `readers` times by its own count. */
@@ -628,6 +650,78 @@ static void test_a_process_that_is_no_more(void **state)
 	model_free(m);
 }
 
+/* -- damage ------------------------------------------------------------------------------------- */
+
+static void report(const struct model *m)
+{
+	free(build_report(m, "json", 100, true));
+	free(build_report(m, "text", 100, true));
+}
+
+/* Whatever a table says, a model can be made, judged and written. */
+static void try_damaged(struct fixture *f)
+{
+	struct err e = { 0 };
+	struct table *t;
+	struct table_copy *c;
+	struct model *dead = NULL;
+
+	build_table_write(f->b, f->b->size);
+	if (table_open(f->b->path, false, &t, &e))
+		return;
+	if (!look_at_dead(4711, t, &dead, &e))
+		report(dead);
+	model_free(dead);
+	if (!table_copy_take(t, &c, &e)) {
+		table_copy_is_of(c, 55, f->t[0]);
+		assert_int_equal(table_enrich_tasks(c, NOW, f->stacks, f->m), 0);
+		assert_int_equal(table_enrich_waits(c, NOW, f->stacks, f->m), 0);
+		table_copy_free(c);
+		assert_int_equal(prove_tasks(f->m), 0);
+		assert_int_equal(findings_make(f->m), 0);
+		report(f->m);
+		look_drop_ended(f->m, t, &e);
+	}
+	table_close(t);
+}
+
+static void block_all(struct fixture *f)
+{
+	build_wait(f->m, f->t[0], OP_RWLOCK_RDLOCK, build_object(f->m, OBJECT_RWLOCK, 0xa0, NULL));
+	want_to_write(f, 1 + (uint32_t)f->b->tasks % 3);
+	build_wait(f->m, f->t[2], OP_COND_WAIT, build_object(f->m, OBJECT_COND, 0x50, NULL));
+	build_record_wait(f->r[2], WIRE_OP_COND_WAIT, 0x50, 5);
+	for (size_t i = 0; i < 4; i++)
+		hold(f->r[i], 0xa0, 1);
+}
+
+static void test_damaged_tables(void **unused)
+{
+	unsigned seed = 7;
+
+	(void)unused;
+	for (int round = 0; round < 400; round++) {
+		struct fixture *f;
+		void *state;
+
+		assert_int_equal(set_up(&state), 0);
+		f = state;
+		add_ended(f);
+		block_all(f);
+		exits(f, (size_t)round % 4);
+		for (int k = 0; k < 30; k++) {
+			size_t at =
+				offsetof(struct wire_table, flags) + (size_t)rand_r(&seed) % 140;
+
+			if (k > 1)
+				at = 8192 + (size_t)rand_r(&seed) % (8 * sizeof(struct wire_task));
+			f->b->bytes[at] = (uint8_t)(k % 3 ? rand_r(&seed) : k % 2);
+		}
+		try_damaged(f);
+		tear_down(&state);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -656,7 +750,9 @@ int main(void)
 		TEST(test_neither_main_nor_who_exits_is_alive),
 		TEST(test_nobody_is_alive_while_it_goes_on),
 		TEST(test_what_has_ended_since_the_exit),
+		TEST(test_an_owner_that_has_ended),
 		TEST(test_a_process_that_is_no_more),
+		cmocka_unit_test(test_damaged_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
