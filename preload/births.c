@@ -7,10 +7,9 @@
  * A thread is found by its pthread_t: its `self` lies as far from it as ours from our own. One that
  * has not begun yet has the record as argument in its descriptor.
  */
-/* The cleanup that is a jump buffer, not an exception table: nothing of the unwinder is needed. */
-#undef __EXCEPTIONS
 #include "births.h"
 
+#include "cleanup.h"
 #include "clock.h"
 #include "libc_threads.h"
 #include "real.h"
@@ -57,6 +56,11 @@ void births_first(const struct wire_task *was)
 	shim.table->tasks_born = 1;
 	shim.table->tasks_running = 1;
 	task_store(task, TASK_WORD(WIRE_TASK_RUNNING, flags));
+	/* What the C library has for an id is the parent's, if it was not called for the fork. */
+	if (sys_gettid() == task->tid) {
+		task->handle = self_handle();
+		take_record(task);
+	}
 }
 
 static bool is_found(const struct wire_task *task)
@@ -108,9 +112,13 @@ struct wire_task *births_adopt(void)
 
 /* -- finding another's --------------------------------------------------------------------------- */
 
-static bool is_born(const struct wire_task *task)
+static struct wire_task *find_begun(uintptr_t handle)
 {
-	return table_has(task) && TASK_STATE(task_load(task)) == WIRE_TASK_BORN;
+	uintptr_t distance = (uintptr_t)&self - self_handle();
+	const struct self *its = (const struct self *)(handle + distance);
+	struct wire_task *task = __atomic_load_n(&its->task, __ATOMIC_ACQUIRE);
+
+	return task && table_has(task) && task->handle == handle ? task : NULL;
 }
 
 static struct wire_task *find_unbegun(uintptr_t handle)
@@ -121,25 +129,24 @@ static struct wire_task *find_unbegun(uintptr_t handle)
 	     at += sizeof(uintptr_t)) {
 		struct wire_task *task = *(struct wire_task *const volatile *)at;
 
-		if (is_born(task))
+		if (table_has(task) && TASK_STATE(task_load(task)) == WIRE_TASK_BORN)
 			return task;
 	}
 	return NULL;
 }
 
+/* It may begin between the first and the second question. */
 struct wire_task *record_thread_find(uintptr_t handle)
 {
-	uintptr_t distance = (uintptr_t)&self - self_handle();
-	const struct self *its = (const struct self *)(handle + distance);
 	struct wire_task *task;
 
 	self_task();
 	if (!handle || !shim_alive())
 		return NULL;
-	task = __atomic_load_n(&its->task, __ATOMIC_ACQUIRE);
-	if (task && table_has(task) && task->handle == handle)
-		return task;
-	return find_unbegun(handle);
+	task = find_begun(handle);
+	if (!task)
+		task = find_unbegun(handle);
+	return task ? task : find_begun(handle);
 }
 
 /* Before it is: the handle may be nobody's afterwards. */
@@ -207,6 +214,7 @@ static void begin(struct wire_task *task)
 	task->handle = self_handle();
 	task->tid = own_tid();
 	take_record(task);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	while (!task_change(task, &old, TASK_WORD(WIRE_TASK_RUNNING, TASK_FLAGS(old))))
 		;
 }

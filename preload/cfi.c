@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "real.h"
+
 #define ENCODING_PCREL_SDATA4	0x1b
 #define ENCODING_DATAREL_SDATA4 0x3b
 #define ENCODING_UDATA4		0x03
@@ -29,8 +31,6 @@ struct found_object {
 	const uint8_t *eh_frame_hdr;
 	unsigned long long reserved[7];
 };
-
-extern int _dl_find_object(void *address, struct found_object *result) __attribute__((weak));
 
 /* What lies between two addresses; `bad` once something went beyond. */
 struct bytes {
@@ -58,10 +58,21 @@ static struct {
 	uintptr_t begin, end;
 } staying[MODULES];
 static uint32_t staying_count;
+static bool works; /* it was found out that modules can be looked up */
 
+static bool find_object(uint64_t pc, struct found_object *out)
+{
+	return works && real._dl_find_object((void *)pc, out) == 0;
+}
+
+/* Of a release that has none, whoever is called in its place says no. */
 bool cfi_works(void)
 {
-	return _dl_find_object != NULL;
+	struct found_object object;
+
+	works = true;
+	works = find_object((uint64_t)(uintptr_t)cfi_works, &object);
+	return works;
 }
 
 void cfi_note_module(uintptr_t address)
@@ -69,7 +80,7 @@ void cfi_note_module(uintptr_t address)
 	struct found_object object;
 	uint32_t n = staying_count;
 
-	if (n == MODULES || !_dl_find_object || _dl_find_object((void *)address, &object) != 0)
+	if (n == MODULES || !find_object(address, &object))
 		return;
 	staying[n].begin = (uintptr_t)object.map_begin;
 	staying[n].end = (uintptr_t)object.map_end;
@@ -533,7 +544,7 @@ bool cfi_find(uint64_t pc, struct cfi_rule *out, bool *stays)
 	struct found_object object;
 	const uint8_t *entry;
 
-	if (!_dl_find_object || _dl_find_object((void *)pc, &object) != 0 || !object.eh_frame_hdr)
+	if (!find_object(pc, &object) || !object.eh_frame_hdr)
 		return false;
 	entry = search(object.eh_frame_hdr, pc);
 	*stays = is_staying(pc);

@@ -46,7 +46,7 @@ struct cfi_rule {
  * module will not be unloaded, so that the rule holds for ever. */
 RECORD_HIDDEN bool cfi_find(uint64_t pc, struct cfi_rule *out, bool *stays);
 
-/* Is there anything to look modules up with? */
+/* Is there anything to look modules up with? To be asked once, before the others; may change errno. */
 RECORD_HIDDEN bool cfi_works(void);
 
 /* The module that `address` lies in was there when the program began: it stays. */

@@ -3,9 +3,8 @@
  * Where a program begins: the shim's constructor, and main. Constructors of other libraries may have
  * run before, and used all of it; nothing here is needed for that but what they did not do.
  */
-/* The cleanup that is a jump buffer, not an exception table: nothing of the unwinder is needed. */
-#undef __EXCEPTIONS
 #include "births.h"
+#include "cleanup.h"
 
 #include "real.h"
 #include "shim.h"
@@ -105,23 +104,30 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 	shim.environment = NULL;
 }
 
-/* A table without news is nobody's business; where nobody supervises, nobody would remove it. */
 __attribute__((destructor)) static void destruct(void)
 {
-	leave_quietly();
+	leave_remove();
 }
 
 /* main's frame is the one right below this function's: its stack pointer after the call tells the
  * watcher where main's was. */
 static int run_main(int argc, char **argv, char **envp)
 {
-	int status;
+	int status = program_main(argc, argv, envp);
 	uintptr_t sp;
 
-	pthread_cleanup_push(births_end, NULL);
-	status = program_main(argc, argv, envp);
 	__asm__ volatile("movq %%rsp, %0" : "=r"(sp));
 	leave_hold(WIRE_EXIT_KIND_MAIN, status, sp);
+	return status;
+}
+
+/* Main may end by pthread_exit() or cancellation, and the process live on. */
+static int run_main_to_its_end(int argc, char **argv, char **envp)
+{
+	volatile int status;
+
+	pthread_cleanup_push(births_end, NULL);
+	status = run_main(argc, argv, envp);
 	pthread_cleanup_pop(0);
 	return status;
 }
@@ -137,5 +143,6 @@ WRAPPER int __libc_start_main(int (*main)(int, char **, char **), int argc, char
 {
 	program_main = main;
 	modules_write();
-	return real.__libc_start_main(run_main, argc, argv, init, fini, rtld_fini, stack_end);
+	return real.__libc_start_main(cleanup_works() ? run_main_to_its_end : run_main, argc, argv,
+				      init, fini, rtld_fini, stack_end);
 }

@@ -123,11 +123,10 @@ __attribute__((noinline)) uint32_t stacks_capture(uintptr_t caller)
 
 	__asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
 			 : "=&r"(f.pc), "=&r"(f.sp), "=&r"(f.bp));
-	if (cfi_works())
-		do
-			if (f.pc < shim.code_begin || f.pc >= shim.code_end)
-				pcs[n++] = f.pc;
-		while (n < WIRE_STACK_FRAMES && step(&f, &complete));
+	do
+		if (f.pc < shim.code_begin || f.pc >= shim.code_end)
+			pcs[n++] = f.pc;
+	while (n < WIRE_STACK_FRAMES && step(&f, &complete));
 	if (n == 0)
 		pcs[n++] = caller - 1;
 	return table_intern(pcs, n, complete ? WIRE_STACK_COMPLETE : 0);
