@@ -47,9 +47,9 @@ int table_intern_stack(const struct table_copy *c, uint32_t id, struct stacks *s
 	return *out ? 0 : ERR_NOMEM;
 }
 
-struct stack *table_intern_address(struct stacks *stacks, uint64_t address)
+struct stack *table_intern_address(struct stacks *stacks, uint64_t address, bool complete)
 {
-	return address ? table_intern(stacks, &address, 1, false) : NULL;
+	return address ? table_intern(stacks, &address, 1, complete) : NULL;
 }
 
 int table_describe_task(const struct table_copy *c, const struct wire_task *r, int64_t now_ns,
@@ -62,7 +62,7 @@ int table_describe_task(const struct table_copy *c, const struct wire_task *r, i
 	if (!t->name)
 		t->name = table_task_name(m, r);
 	if (r->start) {
-		t->start = table_intern_address(stacks, r->start);
+		t->start = table_intern_address(stacks, r->start, true);
 		if (!t->start)
 			return ERR_NOMEM;
 	}
