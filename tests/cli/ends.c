@@ -161,13 +161,15 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(word, "kill") || !strcmp(word, "stuck-kill"))
 		kill(getpid(), number);
-	if (!strcmp(word, "catch") || !strcmp(word, "sleepers")) {
+	if (!strcmp(word, "catch") || !strcmp(word, "sleepers") || !strcmp(word, "deaf")) {
 		if (!strcmp(word, "catch"))
 			signal(SIGTERM, on_term);
+		if (!strcmp(word, "deaf"))
+			signal(SIGTERM, SIG_IGN);
 		start(sleep_long);
 		puts("ready");
 		fflush(stdout);
-		while (!strcmp(word, "sleepers"))
+		while (strcmp(word, "catch") != 0)
 			pause();
 		pause();
 	}
