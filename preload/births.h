@@ -17,7 +17,7 @@ RECORD_HIDDEN bool record_change(struct wire_task *task, bool ends, uint16_t fla
 /* A new table has no holds. */
 RECORD_HIDDEN void record_holds_reset(void);
 
-/* The process's first thread, `was` its record before a fork or NULL: T1 of a new table. */
+/* T1 of a new table, `was` its record before a fork or NULL. It is the caller's if that is it. */
 RECORD_HIDDEN void births_first(const struct wire_task *was);
 
 /* The calling thread has no record: it was not created through the shim. */

@@ -104,10 +104,9 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 	shim.environment = NULL;
 }
 
-/* A table without news is nobody's business; where nobody supervises, nobody would remove it. */
 __attribute__((destructor)) static void destruct(void)
 {
-	leave_quietly();
+	leave_remove();
 }
 
 /* main's frame is the one right below this function's: its stack pointer after the call tells the

@@ -114,11 +114,9 @@ void leave_reset(void)
 	leading = 0;
 }
 
-void leave_quietly(void)
+void leave_remove(void)
 {
-	if (!shim_alive() || shim.supervised || shim.sandboxed || !shim_is_own_process())
-		return;
-	if (__atomic_load_n(&shim.table->tasks_born, __ATOMIC_RELAXED) < 2)
+	if (!shim.supervised && !shim.sandboxed && shim_is_own_process())
 		table_remove();
 }
 
@@ -134,6 +132,7 @@ WRAPPER __attribute__((noreturn)) void exit(int status)
 WRAPPER __attribute__((noreturn)) void quick_exit(int status)
 {
 	leave_hold(WIRE_EXIT_KIND_QUICK, status, (uintptr_t)__builtin_dwarf_cfa());
+	leave_remove();
 	real.quick_exit(status);
 	__builtin_unreachable();
 }
@@ -141,7 +140,7 @@ WRAPPER __attribute__((noreturn)) void quick_exit(int status)
 WRAPPER __attribute__((noreturn)) void _exit(int status)
 {
 	leave_hold(WIRE_EXIT_KIND__EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
-	leave_quietly();
+	leave_remove();
 	real._exit(status);
 	__builtin_unreachable();
 }
@@ -149,7 +148,7 @@ WRAPPER __attribute__((noreturn)) void _exit(int status)
 WRAPPER __attribute__((noreturn)) void _Exit(int status)
 {
 	leave_hold(WIRE_EXIT_KIND__EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
-	leave_quietly();
+	leave_remove();
 	real._Exit(status);
 	__builtin_unreachable();
 }

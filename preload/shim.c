@@ -233,31 +233,32 @@ static int begin_child(void)
 	if (shim.sandboxed || !children_wanted())
 		return -EPERM;
 	err = make_table(true);
+	if (!err)
+		modules_write();
 	report(err);
 	return err;
 }
 
 void shim_begin(void)
 {
-	int from = SHIM_NONE;
-	int saved, err;
+	int state = __atomic_load_n(&shim.state, __ATOMIC_ACQUIRE);
+	bool forked = state == SHIM_READY;
+	int saved = errno;
+	int err;
 
-	if (__atomic_load_n(&shim.state, __ATOMIC_ACQUIRE) == SHIM_READY) {
-		if (shim_alive())
-			return;
-		from = SHIM_READY;
-	} else if (!shim.environment) {
+	if (forked ? shim_alive() : state != SHIM_NONE)
+		return;
+	if (!forked && !shim.environment)
 		shim.environment = environ;
-	}
-	if (!shim.environment ||
-	    !__atomic_compare_exchange_n(&shim.state, &from, SHIM_MAKING, false, __ATOMIC_ACQUIRE,
+	if (!forked && !shim.environment)
+		return;
+	if (!__atomic_compare_exchange_n(&shim.state, &state, SHIM_MAKING, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return;
-	saved = errno;
-	if (getauxval(AT_SECURE))
-		err = -EPERM;
+	if (forked)
+		err = begin_child();
 	else
-		err = from == SHIM_READY ? begin_child() : begin_image();
+		err = getauxval(AT_SECURE) ? -EPERM : begin_image();
 	errno = saved;
 	__atomic_store_n(&shim.state, err ? SHIM_INERT : SHIM_READY, __ATOMIC_RELEASE);
 }

@@ -96,9 +96,8 @@ RECORD_HIDDEN void leave_undo(void);
 RECORD_HIDDEN bool analyser_start(void);
 /* Find it, once: `library` is where libstrand.so is. */
 RECORD_HIDDEN void analyser_find(const char *library, char *const *envp);
-/* At the end of an image that never had a second task and that nobody supervises: nobody wants its
- * table, nor would anybody remove it. */
-RECORD_HIDDEN void leave_quietly(void);
+/* Where nobody supervises nobody would remove the table. The analyser has it open. */
+RECORD_HIDDEN void leave_remove(void);
 /* For a new table. */
 RECORD_HIDDEN void leave_reset(void);
 

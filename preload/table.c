@@ -95,26 +95,54 @@ static int allocate(int fd, uint64_t offset, uint64_t bytes)
 	return (int)result;
 }
 
-/* The first n for which there is no file yet: earlier images of this process have theirs. */
-static int create(const char *directory, int32_t pid, uint64_t ticks, uint32_t *image)
+static bool set_path(const char *directory, int32_t pid, uint64_t ticks, uint32_t image)
 {
+	size_t size = sizeof(file.path);
+	size_t used = 0;
+
+	text_add(file.path, size, &used, directory);
+	text_add(file.path, size, &used, "/");
+	text_add_number(file.path, size, &used, (uint64_t)pid);
+	text_add(file.path, size, &used, ".");
+	text_add_number(file.path, size, &used, ticks);
+	text_add(file.path, size, &used, ".");
+	text_add_number(file.path, size, &used, image);
+	text_add(file.path, size, &used, WIRE_TABLE_SUFFIX);
+	return used < size;
+}
+
+/* Is the file that is there of an earlier image of this process, and nobody's business any more? */
+static bool is_abandoned(void)
+{
+	struct wire_table head;
+	const size_t bytes = offsetof(struct wire_table, tasks_born);
+	int fd = sys_open(file.path, O_RDONLY | O_NOFOLLOW, 0);
+	long n;
+
+	if (fd < 0)
+		return false;
+	n = sys_read(fd, &head, bytes);
+	sys_close(fd);
+	return n == (long)bytes && head.flags & WIRE_TABLE_REPLACED && !head.control_id;
+}
+
+/* The first n for which there is no file yet: earlier images of this process have theirs. Nobody
+ * but us removes those that nobody supervises. */
+static int create(const char *directory, int32_t pid, uint64_t ticks, bool supervised,
+		  uint32_t *image)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
 	uint32_t n;
 	int fd = -EEXIST;
 
 	for (n = 0; n < IMAGES_MAX && fd == -EEXIST; n++) {
-		size_t used = 0;
-
-		text_add(file.path, sizeof(file.path), &used, directory);
-		text_add(file.path, sizeof(file.path), &used, "/");
-		text_add_number(file.path, sizeof(file.path), &used, (uint64_t)pid);
-		text_add(file.path, sizeof(file.path), &used, ".");
-		text_add_number(file.path, sizeof(file.path), &used, ticks);
-		text_add(file.path, sizeof(file.path), &used, ".");
-		text_add_number(file.path, sizeof(file.path), &used, n);
-		text_add(file.path, sizeof(file.path), &used, WIRE_TABLE_SUFFIX);
-		if (used == sizeof(file.path))
+		if (!set_path(directory, pid, ticks, n))
 			return -ENAMETOOLONG;
-		fd = sys_open(file.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		fd = sys_open(file.path, flags, 0600);
+		if (fd == -EEXIST && !supervised && is_abandoned()) {
+			table_remove();
+			fd = sys_open(file.path, flags, 0600);
+		}
 		*image = n;
 	}
 	return fd;
@@ -221,7 +249,7 @@ int table_make(const char *directory, uint32_t flags, uint64_t control_id, struc
 	err = read_start_ticks(&ticks);
 	if (err)
 		return err;
-	fd = create(directory, pid, ticks, &image);
+	fd = create(directory, pid, ticks, control_id != 0, &image);
 	if (fd < 0)
 		return fd;
 	err = map_first(fd, &t);

@@ -4,6 +4,7 @@
  * same with libstrand.so and without. Where its table is to be looked at it says "ready" and goes on
  * when it may read a line.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <threads.h>
@@ -25,23 +27,23 @@ extern char **environ;
 static sem_t never, begun;
 static char **arguments;
 
-#define CHECK(condition)                                                                      \
-	do {                                                                                  \
-		if (!(condition)) {                                                           \
-			fprintf(stderr, "lives.c:%d: not so: %s (errno %d)\n", __LINE__,      \
-				#condition, errno);                                           \
-			_exit(1);                                                             \
-		}                                                                             \
+#define CHECK(condition)                                                                 \
+	do {                                                                             \
+		if (!(condition)) {                                                      \
+			fprintf(stderr, "lives.c:%d: not so: %s (errno %d)\n", __LINE__, \
+				#condition, errno);                                      \
+			_exit(1);                                                        \
+		}                                                                        \
 	} while (0)
 
 /* Every call that strand stands in front of must leave errno alone. */
-#define QUIETLY(call)                        \
-	({                                   \
-		__typeof__(call) result_;    \
-		errno = 4711;                \
-		result_ = (call);            \
-		CHECK(errno == 4711);        \
-		result_;                     \
+#define QUIETLY(call)                     \
+	({                                \
+		__typeof__(call) result_; \
+		errno = 4711;             \
+		result_ = (call);         \
+		CHECK(errno == 4711);     \
+		result_;                  \
 	})
 
 static void ready(void)
@@ -258,6 +260,16 @@ static void impossible(int n)
 	ready();
 }
 
+/* All descriptors are taken: nothing can be opened any more. */
+static void no_files(int n)
+{
+	struct rlimit limit = { .rlim_cur = 3, .rlim_max = 3 };
+
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHECK(open("/dev/null", O_RDONLY) == -1 && errno == EMFILE);
+	at_once(n);
+}
+
 /* -- processes ----------------------------------------------------------------------------------- */
 
 static int status_of(pid_t pid)
@@ -471,14 +483,24 @@ static void say_handler(void)
 	CHECK(write(1, "handler\n", 8) == 8);
 }
 
+static int exit_status;
+
 static void *call_exit(void *p)
 {
-	exit((int)(intptr_t)p);
+	(void)p;
+	exit(exit_status);
 }
 
 static void *call__exit(void *p)
 {
-	_exit((int)(intptr_t)p);
+	(void)p;
+	_exit(exit_status);
+}
+
+static void create_exiting(void *(*start)(void *), int status)
+{
+	exit_status = status;
+	create(start, NULL);
 }
 
 static void *end_later(void *p)
@@ -509,13 +531,13 @@ static int ends(const char *how)
 	if (!strcmp(how, "exit"))
 		exit(22);
 	if (!strcmp(how, "thread-exit"))
-		create(call_exit, NULL + 23);
+		create_exiting(call_exit, 23);
 	if (!strcmp(how, "_exit"))
 		_exit(24);
 	if (!strcmp(how, "_Exit"))
 		_Exit(25);
 	if (!strcmp(how, "thread-_exit"))
-		create(call__exit, NULL + 26);
+		create_exiting(call__exit, 26);
 	if (!strcmp(how, "quick_exit"))
 		quick_exit(27);
 	if (!strcmp(how, "abort"))
@@ -532,7 +554,7 @@ static int ends(const char *how)
 		exit(30);
 	}
 	if (!strcmp(how, "two-exits")) {
-		create(call_exit, NULL + 32);
+		create_exiting(call_exit, 32);
 		exit(32);
 	}
 	if (!strcmp(how, "exit-in-handler")) {
@@ -540,7 +562,7 @@ static int ends(const char *how)
 		exit(34);
 	}
 	if (!strcmp(how, "main-gone-exit")) {
-		create(call_exit, NULL + 35);
+		create_exiting(call_exit, 35);
 		pthread_exit(NULL);
 	}
 	pause();
@@ -574,6 +596,7 @@ static const struct mode {
 	{ "families", families },
 	{ "holds", holds },
 	{ "impossible", impossible },
+	{ "no-files", no_files },
 	{ "fork-storm", fork_storm },
 	{ "raw-fork", raw_fork },
 	{ "fork", forked_thread },
