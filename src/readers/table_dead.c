@@ -43,7 +43,7 @@ static int dead_read_wait(const struct table_copy *c, const struct wire_wait *r,
 	t->state = STATE_BLOCKED;
 	if (!r->context.ip)
 		return 0;
-	t->stack = table_intern_address(stacks, r->context.ip);
+	t->stack = table_intern_address(stacks, r->context.ip, false);
 	return t->stack ? 0 : ERR_NOMEM;
 }
 

@@ -34,8 +34,8 @@ const char *table_task_name(struct model *m, const struct wire_task *r);
 /* The stack of that id; *out is NULL if there is none. Returns 0 or ERR_NOMEM. */
 int table_intern_stack(const struct table_copy *c, uint32_t id, struct stacks *stacks,
 		       struct stack **out);
-/* A stack of one frame; NULL for address 0, too. */
-struct stack *table_intern_address(struct stacks *stacks, uint64_t address);
+/* A stack of one frame, which is the whole of it or not; NULL for address 0, too. */
+struct stack *table_intern_address(struct stacks *stacks, uint64_t address, bool complete);
 
 /* What a record tells of its task, besides waits: name (unless it has one), number, creator,
  * birth. The creators are linked by table_link_parents() when all tasks are there. */

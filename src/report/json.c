@@ -167,13 +167,13 @@ static json_t *json_object_of(const struct object *o)
 {
 	if (!o)
 		return json_null();
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind",
-			 object_kind_name(o->kind), "address",
-			 o->address ? json_address(o->address) : json_null(), "name",
-			 json_text(o->name), "owner", json_task_id(o->owner), "attribute",
-			 json_text(o->attribute), "owner_state", json_owner_state(o->owner_state),
-			 "owner_tid", json_count_or_null((uint64_t)o->owner_tid), "holders",
-			 json_holders(o));
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", object_kind_name(o->kind),
+		"address", o->address ? json_address(o->address) : json_null(), "name",
+		json_text(o->name), "owner", json_task_id(json_is_owned(o) ? o->owner : NULL),
+		"attribute", json_text(o->attribute), "owner_state",
+		json_owner_state(o->owner_state), "owner_tid",
+		json_count_or_null((uint64_t)o->owner_tid), "holders", json_holders(o));
 }
 
 static json_t *json_wait(const struct wait *w)

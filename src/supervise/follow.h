@@ -110,6 +110,8 @@ void follow_finish(struct follow *f);
 int image_create(struct process *p, const char *directory, const char *name, struct image **out);
 void image_free(struct follow *f, struct image *i);
 int64_t image_step(struct follow *f, struct image *i);
+/* Has the process called exec since? */
+bool image_was_replaced(const struct image *i);
 void image_release(struct image *i);
 /* The process has ended, or a newer image has taken its place: what is left is the report. */
 void image_finish(struct follow *f, struct image *i);

@@ -78,6 +78,11 @@ static uint32_t image_exit_state(const struct image *i)
 			: WIRE_EXIT_NONE;
 }
 
+bool image_was_replaced(const struct image *i)
+{
+	return i->table && table_header(i->table)->flags & WIRE_TABLE_REPLACED;
+}
+
 void image_release(struct image *i)
 {
 	volatile struct wire_table *h = table_header(i->table);

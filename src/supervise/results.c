@@ -123,7 +123,9 @@ int results_gather(struct follow *f, const struct results_input *in, struct supe
 	bool has_table = f->first->had_table;
 	struct model *top = results_take_top(f->first);
 
-	r->blind = results_explain_blind(f, in, top && (has_table || r->end));
+	bool told = top && (has_table || r->end || top->moment == MOMENT_SIGNAL);
+
+	r->blind = results_explain_blind(f, in, told);
 	if (!top && results_make_empty(f, in, results_moment(r), &top))
 		return err_set(e, ERR_NOMEM, "the report");
 	results_set_end(top, r->wait_status);
