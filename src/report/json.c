@@ -158,6 +158,11 @@ static json_t *json_owner_state(enum owner_state s)
 	return json_text(names[s]);
 }
 
+static bool json_is_owned(const struct object *o)
+{
+	return o->owner_state == OWNER_TASK || o->owner_state == OWNER_ENDED;
+}
+
 static json_t *json_object_of(const struct object *o)
 {
 	if (!o)
