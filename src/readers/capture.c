@@ -37,9 +37,6 @@
 /* How long to wait for the stop before looking for threads that block an exec. */
 #define JOIN_STEP_NS 100000000
 
-/* The head of struct pthread up to and with its tid (720 in glibc 2.36). */
-#define DESCRIPTOR_BYTES 1024
-
 /* Where an owner's tid may stand, from the futex word: mutex 8; rwlock 24 - 8 and 24 - 12. */
 static const int owner_offsets[] = { 8, 16, 12 };
 
@@ -94,7 +91,7 @@ static int capture_want_words(struct capture *c, const struct stop_thread *t)
 {
 	uint64_t word = arch_syscall_argument(&t->regs, 0);
 	uint64_t timeout = arch_syscall_argument(&t->regs, 3);
-	int rc = snapshot_want(c->memory, arch_thread_pointer(&t->regs), DESCRIPTOR_BYTES);
+	int rc = snapshot_want(c->memory, arch_thread_pointer(&t->regs), CAPTURE_DESCRIPTOR_BYTES);
 
 	if (!rc && capture_may_be_futex(t)) {
 		rc = capture_want_lock(c, word);

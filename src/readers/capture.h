@@ -19,6 +19,10 @@
 #include "target/stop.h"
 #include "target/target.h"
 
+/* What is copied of a thread's descriptor, struct pthread: its tid (at 720 in glibc 2.36) and the
+ * argument of its start routine (at 1600) lie within. */
+#define CAPTURE_DESCRIPTOR_BYTES 2304
+
 struct capture {
 	pid_t pid;
 	pid_t through;	   /* a stopped thread: the main one may have ended */

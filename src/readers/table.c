@@ -252,6 +252,22 @@ const struct wire_task *table_copy_find_thread(const struct table_copy *c, pid_t
 	return best;
 }
 
+const struct wire_task *table_copy_find_unbegun(const struct table_copy *c, uint64_t offset)
+{
+	uint64_t begin, end;
+	struct wire_task r;
+
+	for (size_t i = 0; i < c->header.segment_count; i++) {
+		if (table_copy_segment(c, i, &begin, &end) != WIRE_SEGMENT_TASKS ||
+		    offset < begin || offset >= end || end - offset < sizeof(r) ||
+		    (offset - begin) % sizeof(r))
+			continue;
+		memcpy(&r, c->bytes + offset, sizeof(r));
+		return r.state == WIRE_TASK_BORN ? table_copy_find_number(c, r.number) : NULL;
+	}
+	return NULL;
+}
+
 size_t table_copy_stack(const struct table_copy *c, uint32_t id, const uint64_t **pcs,
 			bool *complete)
 {

@@ -53,6 +53,9 @@ const struct wire_task *table_copy_task(const struct table_copy *c, size_t i);
  * known); NULL if there is none. */
 const struct wire_task *table_copy_find_thread(const struct table_copy *c, pid_t tid_ns,
 					       uint64_t handle);
+/* The record at that place of the file, if it is of a thread that has not begun yet; else NULL. */
+const struct wire_task *table_copy_find_unbegun(const struct table_copy *c, uint64_t offset);
+
 /* The addresses of a stack id (each inside its call); 0 frames if the id is no good. They are good
  * as long as the copy. */
 size_t table_copy_stack(const struct table_copy *c, uint32_t id, const uint64_t **pcs,
@@ -68,7 +71,8 @@ bool table_copy_module(const struct table_copy *c, size_t *at, uint64_t *bias, c
  * with tid_ns and handle where they are known. */
 bool table_copy_is_of(const struct table_copy *c, uint64_t start_ticks, const struct task *main);
 
-/* When the threads are in the model and have no numbers yet: add numbers, names, creators, births,
+/* When the threads are in the model and have no numbers yet (or those of records known to be theirs):
+ * add numbers, names, creators, births,
  * who ends the process, ended threads that nobody joined, lost records. Numbers the tasks. */
 int table_enrich_tasks(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
 		       struct model *m);

@@ -156,13 +156,67 @@ static int table_match(const struct table_copy *c, int64_t now_ns, struct stacks
 {
 	for (size_t i = 0; i < m->task_count; i++) {
 		struct task *t = m->tasks[i];
-		const struct wire_task *r = table_copy_find_thread(c, t->tid_ns, t->handle);
+		const struct wire_task *r =
+			t->number ? table_copy_find_number(c, t->number)
+				  : table_copy_find_thread(c, t->tid_ns, t->handle);
 		size_t at = r ? (size_t)(r - table_copy_task(c, 0)) : 0;
 
-		if (!r || used[at])
+		if (!r || used[at]) {
+			t->number = 0;
 			continue;
+		}
 		used[at] = true;
 		t->ending = r->state == WIRE_TASK_ENDING;
+		if (table_describe_task(c, r, now_ns, stacks, m, t))
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
+/* The next task from *at on that has no record and may have begun just now; NULL if there is none. */
+static struct task *table_next_stranger(const struct model *m, size_t *at)
+{
+	while (*at < m->task_count) {
+		struct task *t = m->tasks[(*at)++];
+
+		if (!t->recorded && !t->main && t->state != STATE_ENDED)
+			return t;
+	}
+	return NULL;
+}
+
+/* The next record from *at on of a thread that has not begun, and so has not said who it is. */
+static const struct wire_task *table_next_unbegun(const struct table_copy *c, const bool *used,
+						  size_t *at)
+{
+	while (*at < table_copy_count(c)) {
+		const struct wire_task *r = table_copy_task(c, (*at)++);
+
+		if (!used[*at - 1] && r->state == WIRE_TASK_BORN && !r->tid && !r->handle &&
+		    r->kind == WIRE_KIND_THREAD)
+			return r;
+	}
+	return NULL;
+}
+
+/* Threads that had no turn on a processor since their birth cannot be asked: if there are as many as
+ * records that wait for one, they are theirs, in the order of births. */
+static int table_match_unbegun(const struct table_copy *c, int64_t now_ns, struct stacks *stacks,
+			       struct model *m, bool *used)
+{
+	size_t strangers = 0, records = 0, i = 0, k = 0;
+
+	while (table_next_stranger(m, &i))
+		strangers++;
+	while (table_next_unbegun(c, used, &k))
+		records++;
+	if (strangers != records)
+		return 0;
+	for (i = k = 0; records; records--) {
+		struct task *t = table_next_stranger(m, &i);
+		const struct wire_task *r = table_next_unbegun(c, used, &k);
+
+		used[k - 1] = true;
 		if (table_describe_task(c, r, now_ns, stacks, m, t))
 			return ERR_NOMEM;
 	}
@@ -242,6 +296,8 @@ int table_enrich_tasks(const struct table_copy *c, int64_t monotonic_ns, struct 
 
 	if (used)
 		rc = table_match(c, monotonic_ns, stacks, m, used);
+	if (!rc)
+		rc = table_match_unbegun(c, monotonic_ns, stacks, m, used);
 	if (!rc)
 		rc = table_add_unjoined(c, monotonic_ns, stacks, m, used);
 	if (!rc)

@@ -117,6 +117,42 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 	return 0;
 }
 
+/* The record that the thread with this descriptor was given as the argument of its start routine, if
+ * it has not begun: nothing else tells whose record it is. */
+static const struct wire_task *threads_find_unbegun(const struct threads_work *w, uint64_t handle)
+{
+	static const char suffix[] = WIRE_TABLE_SUFFIX;
+	uint64_t words[CAPTURE_DESCRIPTOR_BYTES / 8];
+	size_t n = snapshot_read(w->in->capture->memory, handle, words, sizeof(words)) / 8;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mapping *m = maps_find(&w->in->capture->maps, words[i]);
+		size_t length = m && m->shared ? strlen(m->path) : 0;
+		const struct wire_task *r;
+
+		if (length < sizeof(suffix) ||
+		    strcmp(m->path + length + 1 - sizeof(suffix), suffix))
+			continue;
+		r = table_copy_find_unbegun(w->table, words[i] - m->start + m->offset);
+		if (r)
+			return r;
+	}
+	return NULL;
+}
+
+static void threads_match_unbegun(struct threads_work *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		struct task *t = w->births[i].task;
+		const struct wire_task *r = NULL;
+
+		if (t->handle && !table_copy_find_thread(w->table, t->tid_ns, t->handle))
+			r = threads_find_unbegun(w, t->handle);
+		if (r)
+			t->number = r->number;
+	}
+}
+
 /* What the recording side knows of them; without it they are numbered in order. */
 static int threads_name_tasks(struct threads_work *w)
 {
@@ -125,6 +161,8 @@ static int threads_name_tasks(struct threads_work *w)
 
 	if (c->table && table_copy_is_of(c->table, w->in->target->start_ticks, w->births[0].task))
 		w->table = c->table;
+	if (w->table)
+		threads_match_unbegun(w);
 	if (w->table)
 		return table_enrich_tasks(w->table, c->monotonic_ns, w->in->stacks, w->model);
 	if (c->table)

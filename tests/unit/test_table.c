@@ -180,6 +180,26 @@ static void test_finding_threads(void **state)
 	table_copy_free(c);
 }
 
+/* By the place of the record, which is all that such a thread has. */
+static void test_finding_threads_that_have_not_begun(void **state)
+{
+	struct build_table *b = *state;
+	struct table_copy *c;
+	uint64_t at;
+
+	build_record(b, 1, 4711, 0);
+	at = (uint64_t)((uint8_t *)build_record(b, 2, 0, 1) - b->bytes);
+	build_record(b, 3, 0, 1)->state = WIRE_TASK_BORN;
+	c = build_table_copy(b);
+	assert_null(table_copy_find_unbegun(c, at));
+	assert_int_equal(table_copy_find_unbegun(c, at + sizeof(struct wire_task))->number, 3);
+	assert_null(table_copy_find_unbegun(c, at + sizeof(struct wire_task) + 8));
+	assert_null(table_copy_find_unbegun(c, 0));
+	assert_null(table_copy_find_unbegun(c, b->size - 8));
+	assert_null(table_copy_find_unbegun(c, UINT64_MAX));
+	table_copy_free(c);
+}
+
 static void test_stacks(void **state)
 {
 	static const uint64_t pcs[] = { 0x401000, 0x402000, 0x403000 };
@@ -334,6 +354,7 @@ int main(void)
 		TEST(test_a_file_cut_short_while_it_is_open),
 		TEST(test_records),
 		TEST(test_finding_threads),
+		TEST(test_finding_threads_that_have_not_begun),
 		TEST(test_stacks),
 		TEST(test_modules),
 		TEST(test_damaged_tables),

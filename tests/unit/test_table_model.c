@@ -138,6 +138,32 @@ static void test_a_process_without_records(void **state)
 	assert_string_equal(f->t[2]->id, "T3");
 }
 
+/* Threads that have not begun: theirs are the records that nobody has taken, if they are as many. */
+static void test_threads_that_have_not_begun(void **state)
+{
+	struct fixture *f = *state;
+	struct task *late[2] = { build_task(f->m, NULL), build_task(f->m, NULL) };
+	struct wire_task *r[3];
+	struct table_copy *c;
+
+	for (size_t i = 0; i < 3; i++) {
+		r[i] = build_record(f->b, 7 + i, 0, 2);
+		r[i]->state = WIRE_TASK_BORN;
+	}
+	c = build_table_copy(f->b);
+	assert_int_equal(table_enrich_tasks(c, NOW, f->stacks, f->m), 0);
+	table_copy_free(c);
+	assert_false(late[0]->recorded);
+	assert_string_equal(late[0]->id, "T10");
+	r[1]->state = WIRE_TASK_CLAIMED;
+	late[0]->number = late[1]->number = 0;
+	enrich(f);
+	assert_string_equal(late[0]->id, "T7");
+	assert_string_equal(late[1]->id, "T9");
+	assert_ptr_equal(late[1]->parent, f->t[1]);
+	assert_int_equal(f->m->task_count, 6);
+}
+
 static void test_losses_are_said(void **state)
 {
 	struct fixture *f = *state;
@@ -729,6 +755,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_numbers_names_creators),
 		TEST(test_a_process_without_records),
+		TEST(test_threads_that_have_not_begun),
 		TEST(test_losses_are_said),
 		TEST(test_whose_table_it_is),
 		TEST(test_since_when),
