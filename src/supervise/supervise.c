@@ -154,7 +154,8 @@ static void supervisor_ask_who_is_quiet(struct supervisor *s, int64_t now)
 
 /* -- signals ---------------------------------------------------------------------------------- */
 
-/* One look for several signals that come together. */
+/* One look for several signals that come together. It is the one that counts if the program dies of
+ * them, so who is quiet is not asked again at once. */
 static void supervisor_take_signals(struct supervisor *s)
 {
 	struct process *first = s->follow.first;
@@ -164,6 +165,8 @@ static void supervisor_take_signals(struct supervisor *s)
 		if (news.asks_to_end && !s->end && follow_now_ns() - s->last_look_ns > QUIET_NS) {
 			follow_look_at_all(&s->follow, MOMENT_SIGNAL);
 			s->last_look_ns = follow_now_ns();
+			for (struct process *p = s->follow.processes; p; p = p->next)
+				memset(&p->quiet, 0, sizeof(p->quiet));
 		}
 		if (news.pass_on)
 			process_signal(first, news.number);
