@@ -87,7 +87,7 @@ static uint64_t process_read_start(pid_t pid)
 	return start ? strtoull(start, NULL, 10) : 0;
 }
 
-static bool process_is_tool(pid_t pid)
+bool process_is_tool(pid_t pid)
 {
 	char path[64], *exe;
 	bool tool;
@@ -129,6 +129,7 @@ int follow_add_first(struct follow *f, pid_t pid, struct err *e)
 	if (!p || image_create(p, NULL, NULL, &p->image))
 		return err_set(e, ERR_NOMEM, "cannot follow process %d", (int)pid);
 	p->first = true;
+	p->tool = process_is_tool(pid);
 	f->first = p;
 	return 0;
 }
@@ -347,11 +348,11 @@ bool follow_look(struct follow *f, struct process *p, enum moment moment, struct
 {
 	struct look_options o = { .max_pause_ns = f->max_pause_ns,
 				  .moment = moment,
-				  .table = p->image ? p->image->table : NULL };
+				  .table = image_current_table(p->image) };
 	struct model *m;
 
 	e->code = 0;
-	if (!p->image || look_at_process(p->pid, &o, &m, e))
+	if (look_at_process(p->pid, &o, &m, e))
 		return false;
 	p->deadlocked = follow_is_deadlock(m);
 	if (moment == MOMENT_DEADLOCK && !p->deadlocked)

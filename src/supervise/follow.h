@@ -38,7 +38,8 @@ struct image {
 	size_t grace_task;     /* the tasks before this one of the model have ended */
 	struct model *at_exit; /* the look at its exit */
 	struct model *kept;    /* the last other look that is worth a report */
-	char *trouble;	       /* not NULL: why the look at its exit failed */
+	char *trouble;	       /* not NULL: why there was no look at its exit */
+	bool replaced;	       /* over, and it had called exec */
 };
 
 struct process {
@@ -73,6 +74,9 @@ struct follow {
 };
 
 int64_t follow_now_ns(void);
+
+/* Is its program one that is followed, not judged? */
+bool process_is_tool(pid_t pid);
 
 int follow_open(struct follow *f, struct err *e);
 void follow_close(struct follow *f);
@@ -112,6 +116,8 @@ void image_free(struct follow *f, struct image *i);
 int64_t image_step(struct follow *f, struct image *i);
 /* Has the process called exec since? */
 bool image_was_replaced(const struct image *i);
+/* The table that tells of the process as it is now; NULL if none does. */
+struct table *image_current_table(const struct image *i);
 void image_release(struct image *i);
 /* The process has ended, or a newer image has taken its place: what is left is the report. */
 void image_finish(struct follow *f, struct image *i);
