@@ -39,6 +39,8 @@ static struct deadline deadline_after(int64_t ns, int64_t offset)
 
 struct deadline deadline_at(int clock, const struct timespec *time)
 {
+	if (!time)
+		return deadline_none;
 	if (clock == CLOCK_MONOTONIC)
 		return deadline_after(time_ns(time), 0);
 	if (clock == CLOCK_REALTIME)

@@ -34,7 +34,8 @@ static const struct deadline deadline_none;
 static const struct deadline deadline_unknown = { .flags = WIRE_WAIT_DEADLINE };
 
 struct timespec;
-/* An absolute time of CLOCK_REALTIME or CLOCK_MONOTONIC; of another clock it is not known. */
+/* An absolute time of CLOCK_REALTIME or CLOCK_MONOTONIC; of another clock it is not known. NULL: the
+ * wait has no end. */
 CAPTURE_HIDDEN struct deadline deadline_at(int clock, const struct timespec *time);
 /* … of one of the two, which the object knows, not its caller. */
 CAPTURE_HIDDEN struct deadline deadline_at_either(const struct timespec *time);

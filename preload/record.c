@@ -129,6 +129,8 @@ bool record_change(struct wire_task *task, bool ends, uint16_t flags)
 
 /* -- read-holds ---------------------------------------------------------------------------------- */
 
+/* On the way of every lock for reading: the first place that fits, though a later one may be of the
+ * same lock. Both count. */
 void record_hold_add(const void *rwlock)
 {
 	struct wire_task *task = self_task();
@@ -136,21 +138,22 @@ void record_hold_add(const void *rwlock)
 
 	if (!task)
 		return;
-	for (i = 0; i < WIRE_HOLDS; i++)
-		if (task->holds[i] == (uintptr_t)rwlock && task->hold_counts[i] < UINT8_MAX) {
-			task->hold_counts[i]++;
-			return;
-		}
-	for (i = 0; i < WIRE_HOLDS; i++)
+	for (i = 0; i < WIRE_HOLDS; i++) {
 		if (!task->holds[i]) {
 			task->hold_counts[i] = 1;
 			__atomic_store_n(&task->holds[i], (uintptr_t)rwlock, __ATOMIC_RELEASE);
 			return;
 		}
+		if (task->holds[i] == (uintptr_t)rwlock && task->hold_counts[i] < UINT8_MAX) {
+			task->hold_counts[i]++;
+			return;
+		}
+	}
 	record_change(task, false, WIRE_TASK_HOLDS_LOST);
 }
 
-static bool remove_one(struct wire_task *task, const void *rwlock)
+static inline __attribute__((always_inline)) bool remove_one(struct wire_task *task,
+							     const void *rwlock)
 {
 	uint32_t i;
 

@@ -64,6 +64,8 @@ int supervise_exit(pid_t pid, const char *path, const struct supervise_options *
 		analyse_watch(&f);
 		i = f.first->image;
 		image_finish(&f, i);
+		if (f.first->ended)
+			unlink(path);
 		out->models = i->kept;
 		i->kept = NULL;
 		if (!out->models)

@@ -122,7 +122,6 @@ int results_gather(struct follow *f, const struct results_input *in, struct supe
 {
 	bool has_table = f->first->had_table;
 	struct model *top = results_take_top(f->first);
-
 	bool told = top && (has_table || r->end || top->moment == MOMENT_SIGNAL);
 
 	r->blind = results_explain_blind(f, in, told);

@@ -207,6 +207,20 @@ bool tables_entry_lives(const struct tables_entry *entry, uint64_t pid_namespace
 	return !start || strtoull(start, NULL, 10) == entry->start_ticks;
 }
 
+/* A zombie's table may be wanted by a supervisor that has not read it yet. */
+static bool tables_entry_is_zombie(const struct tables_entry *entry)
+{
+	char path[64], stat[1024];
+	const char *state, *threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)entry->pid);
+	if (procfs_read_into(path, stat, sizeof(stat)) <= 0)
+		return false;
+	state = procfs_find_stat_field(stat, 3);
+	threads = procfs_find_stat_field(stat, 20);
+	return state && threads && *state == 'Z' && atoi(threads) <= 1;
+}
+
 /* 0 for what is no table. */
 static uint64_t tables_read_namespace(int fd)
 {
@@ -219,36 +233,52 @@ static uint64_t tables_read_namespace(int fd)
 	return t.pid_namespace;
 }
 
-static bool tables_is_stale(int directory, const struct tables_entry *entry)
+static bool tables_is_locked(int directory, const struct tables_entry *control)
 {
-	int fd = openat(directory, entry->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	uint64_t pid_namespace = 0;
-	bool locked = false;
+	int fd = openat(directory, control->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
 
-	if (fd >= 0 && entry->control)
-		locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
-	else if (fd >= 0)
-		pid_namespace = tables_read_namespace(fd);
 	if (fd >= 0)
 		close(fd);
-	return !locked && !tables_entry_lives(entry, pid_namespace);
+	return locked;
+}
+
+static bool tables_is_stale(int directory, const struct tables_entry *entry, bool supervised)
+{
+	uint64_t pid_namespace = 0;
+	int fd;
+
+	if (entry->control)
+		return !tables_is_locked(directory, entry) && !tables_entry_lives(entry, 0);
+	fd = openat(directory, entry->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0) {
+		pid_namespace = tables_read_namespace(fd);
+		close(fd);
+	}
+	if (!tables_entry_lives(entry, pid_namespace))
+		return true;
+	return !supervised && (!pid_namespace || pid_namespace == tables_own_namespace()) &&
+	       tables_entry_is_zombie(entry);
 }
 
 void tables_remove_stale(const char *directory)
 {
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct tables_entry *v;
+	struct tables_entry *v = NULL;
+	bool supervised = false;
 	struct stat st;
-	size_t n;
+	size_t n = 0;
 
 	if (fd < 0)
 		return;
-	if (!fstat(fd, &st) && st.st_uid == geteuid() && !tables_list(directory, &v, &n, NULL)) {
-		for (size_t i = 0; i < n; i++)
-			if (tables_is_stale(fd, &v[i]))
-				unlinkat(fd, v[i].name, 0);
-		free(v);
-	}
+	if (!fstat(fd, &st) && st.st_uid == geteuid())
+		tables_list(directory, &v, &n, NULL);
+	for (size_t i = 0; i < n; i++)
+		supervised = supervised || (v[i].control && tables_is_locked(fd, &v[i]));
+	for (size_t i = 0; i < n; i++)
+		if (tables_is_stale(fd, &v[i], supervised))
+			unlinkat(fd, v[i].name, 0);
+	free(v);
 	close(fd);
 }
 
