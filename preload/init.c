@@ -3,15 +3,14 @@
  * Where a program begins: the shim's constructor, and main. Constructors of other libraries may have
  * run before, and used all of it; nothing here is needed for that but what they did not do.
  */
+#include <unistd.h>
+
 #include "births.h"
 #include "cleanup.h"
 
 #include "real.h"
 #include "shim.h"
 #include "sys.h"
-
-extern const char __ehdr_start[] RECORD_HIDDEN;
-extern const char _end[] RECORD_HIDDEN;
 
 #define MAIN_STACK_BYTES ((uintptr_t)100 << 20)
 
@@ -99,8 +98,9 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 
 	(void)argc;
 	(void)argv;
-	shim.code_begin = (uintptr_t)__ehdr_start;
-	shim.code_end = (uintptr_t)_end;
+	/* musl calls constructors with nothing. */
+	if (!shim_is_known_libc())
+		envp = environ;
 	if (!shim.environment)
 		shim.environment = envp;
 	real_resolve();

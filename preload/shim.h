@@ -60,6 +60,9 @@ static inline uintptr_t self_handle(void)
 	return handle;
 }
 
+/* Only with glibc is there ever a table: of another library's threads nothing is known. */
+RECORD_HIDDEN bool shim_is_known_libc(void);
+
 /* Make the table if there is none yet; in a forked child, its own. */
 RECORD_HIDDEN void shim_begin(void);
 

@@ -291,8 +291,10 @@ static void follow_collect(struct follow *f, struct image *i)
 
 static void process_finish(struct follow *f, struct process *p)
 {
-	for (struct image *i = p->image; i; i = i->next)
+	for (struct image *i = p->image; i; i = i->next) {
 		image_finish(f, i);
+		image_remove_file(f, i);
+	}
 }
 
 int64_t follow_step(struct follow *f)
