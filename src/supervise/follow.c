@@ -23,6 +23,11 @@
 #include "target/procfs.h"
 #include "target/target.h"
 
+/* A thread that has no turn on a busy machine cannot be stopped in time: how often, and for how
+ * long, to look again. */
+#define LOOK_TRIES    4
+#define LOOK_AGAIN_NS 500000000
+
 int64_t follow_now_ns(void)
 {
 	struct timespec ts;
@@ -344,6 +349,22 @@ static bool follow_is_deadlock(const struct model *m)
 	return stuck && !m->pseudo_tasks && m->seen == SEEN_FULL;
 }
 
+int follow_take_look(pid_t pid, const struct look_options *o, struct model **out, struct err *e)
+{
+	int64_t until = follow_now_ns() + LOOK_AGAIN_NS;
+	int rc = look_at_process(pid, o, out, e);
+
+	for (int i = 1; i < LOOK_TRIES && !rc && (*out)->seen != SEEN_FULL; i++) {
+		struct model *better;
+
+		if (follow_now_ns() >= until || look_at_process(pid, o, &better, NULL))
+			break;
+		model_free(*out);
+		*out = better;
+	}
+	return rc;
+}
+
 bool follow_look(struct follow *f, struct process *p, enum moment moment, struct err *e)
 {
 	struct look_options o = { .max_pause_ns = f->max_pause_ns,
@@ -352,7 +373,7 @@ bool follow_look(struct follow *f, struct process *p, enum moment moment, struct
 	struct model *m;
 
 	e->code = 0;
-	if (look_at_process(p->pid, &o, &m, e))
+	if (follow_take_look(p->pid, &o, &m, e))
 		return false;
 	p->deadlocked = follow_is_deadlock(m);
 	if (moment == MOMENT_DEADLOCK && !p->deadlocked)

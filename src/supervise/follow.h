@@ -97,6 +97,9 @@ void follow_mark_ended(struct follow *f, struct process *p);
 /* Take a look at every process that is worth one, to be kept for the report. */
 void follow_look_at_all(struct follow *f, enum moment moment);
 
+/* look_at_process(), and again if it could not see everything, a few times at most. */
+int follow_take_look(pid_t pid, const struct look_options *o, struct model **out, struct err *e);
+
 /* One look at a process, kept; true if it showed that no live task is left. *e says why it could
  * not be taken, e->code 0 if it was. */
 bool follow_look(struct follow *f, struct process *p, enum moment moment, struct err *e);

@@ -142,7 +142,7 @@ static bool image_look_at_exit(struct follow *f, struct image *i)
 	struct err e = { 0 };
 	struct model *m;
 
-	if (look_at_process(i->process->pid, &o, &m, &e)) {
+	if (follow_take_look(i->process->pid, &o, &m, &e)) {
 		image_set_trouble(i, &e);
 		return false;
 	}
