@@ -82,6 +82,17 @@ static void end_predecessors(uintptr_t handle)
 			__atomic_fetch_sub(&shim.table->tasks_running, 1, __ATOMIC_RELAXED);
 }
 
+/* Once births were lost it may be one of those, and has been counted. */
+static void count_found(bool lost)
+{
+	if (__atomic_load_n(&shim.table->lost_tasks, __ATOMIC_RELAXED))
+		return;
+	__atomic_fetch_add(&shim.table->tasks_born, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&shim.table->tasks_running, 1, __ATOMIC_RELAXED);
+	if (lost)
+		__atomic_fetch_add(&shim.table->lost_tasks, 1, __ATOMIC_RELAXED);
+}
+
 struct wire_task *births_adopt(void)
 {
 	int32_t tid = own_tid();
@@ -95,14 +106,14 @@ struct wire_task *births_adopt(void)
 	}
 	end_predecessors(self_handle());
 	task = table_claim();
-	__atomic_fetch_add(&shim.table->tasks_born, 1, __ATOMIC_RELAXED);
+	count_found(!task);
 	if (!task) {
-		__atomic_fetch_add(&shim.table->lost_tasks, 1, __ATOMIC_RELAXED);
 		self.generation = shim.generation;
+		self.recording = false;
+		self.ended = false;
 		self.lost = true;
 		return NULL;
 	}
-	__atomic_fetch_add(&shim.table->tasks_running, 1, __ATOMIC_RELAXED);
 	task->handle = self_handle();
 	task->tid = tid;
 	task_store(task, TASK_WORD(WIRE_TASK_RUNNING, WIRE_TASK_FOUND));

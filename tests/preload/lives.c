@@ -4,6 +4,7 @@
  * same with libstrand.so and without. Where its table is to be looked at it says "ready" and goes on
  * when it may read a line.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <threads.h>
@@ -25,23 +27,23 @@ extern char **environ;
 static sem_t never, begun;
 static char **arguments;
 
-#define CHECK(condition)                                                                      \
-	do {                                                                                  \
-		if (!(condition)) {                                                           \
-			fprintf(stderr, "lives.c:%d: not so: %s (errno %d)\n", __LINE__,      \
-				#condition, errno);                                           \
-			_exit(1);                                                             \
-		}                                                                             \
+#define CHECK(condition)                                                                 \
+	do {                                                                             \
+		if (!(condition)) {                                                      \
+			fprintf(stderr, "lives.c:%d: not so: %s (errno %d)\n", __LINE__, \
+				#condition, errno);                                      \
+			_exit(1);                                                        \
+		}                                                                        \
 	} while (0)
 
 /* Every call that strand stands in front of must leave errno alone. */
-#define QUIETLY(call)                        \
-	({                                   \
-		__typeof__(call) result_;    \
-		errno = 4711;                \
-		result_ = (call);            \
-		CHECK(errno == 4711);        \
-		result_;                     \
+#define QUIETLY(call)                     \
+	({                                \
+		__typeof__(call) result_; \
+		errno = 4711;             \
+		result_ = (call);         \
+		CHECK(errno == 4711);     \
+		result_;                  \
 	})
 
 static void ready(void)
@@ -256,6 +258,16 @@ static void impossible(int n)
 	for (i = 0; i < n; i++)
 		CHECK(pthread_create(&thread, &attr, end, NULL) == EAGAIN);
 	ready();
+}
+
+/* All descriptors are taken: nothing can be opened any more. */
+static void no_files(int n)
+{
+	struct rlimit limit = { .rlim_cur = 3, .rlim_max = 3 };
+
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHECK(open("/dev/null", O_RDONLY) == -1 && errno == EMFILE);
+	at_once(n);
 }
 
 /* -- processes ----------------------------------------------------------------------------------- */
@@ -584,6 +596,7 @@ static const struct mode {
 	{ "families", families },
 	{ "holds", holds },
 	{ "impossible", impossible },
+	{ "no-files", no_files },
 	{ "fork-storm", fork_storm },
 	{ "raw-fork", raw_fork },
 	{ "fork", forked_thread },
