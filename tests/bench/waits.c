@@ -114,9 +114,9 @@ static const struct operation {
 	void (*prepare)(void);
 	void (*run)(void);
 } operations[] = {
-	{ "mutex", second_thread, lock_mutexes },   { "mutex-single", NULL, lock_mutexes },
+	{ "mutex", second_thread, lock_mutexes },      { "mutex-single", NULL, lock_mutexes },
 	{ "rwlock", second_thread, lock_for_reading }, { "rwlock-single", NULL, lock_for_reading },
-	{ "sem", second_thread, take_and_post },    { "cond-pingpong", NULL, cond_pingpong },
+	{ "sem", second_thread, take_and_post },       { "cond-pingpong", NULL, cond_pingpong },
 	{ "sem-pingpong", NULL, sem_pingpong },
 };
 

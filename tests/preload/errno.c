@@ -23,16 +23,16 @@
 #define MARK 4711
 
 /* What succeeds, or says its error otherwise, leaves errno alone; what fails sets it. */
-#define KEEPS(expression) \
-	do { \
-		errno = MARK; \
-		CHECK(expression); \
+#define KEEPS(expression)             \
+	do {                          \
+		errno = MARK;         \
+		CHECK(expression);    \
 		CHECK(errno == MARK); \
 	} while (0)
-#define FAILS(error, call) \
-	do { \
-		errno = MARK; \
-		CHECK((call) == -1); \
+#define FAILS(error, call)               \
+	do {                             \
+		errno = MARK;            \
+		CHECK((call) == -1);     \
 		CHECK(errno == (error)); \
 	} while (0)
 
@@ -92,15 +92,15 @@ static void handler(int signal)
 }
 
 /* A child ends by `function`; with what is checked, that is all. */
-#define ENDS_CHILD(function) \
-	do { \
-		int status_; \
-		pid_t pid_ = fork(); \
-\
-		if (!pid_) { \
-			failing = NULL; \
-			function(9); \
-		} \
+#define ENDS_CHILD(function)                                                            \
+	do {                                                                            \
+		int status_;                                                            \
+		pid_t pid_ = fork();                                                    \
+                                                                                        \
+		if (!pid_) {                                                            \
+			failing = NULL;                                                 \
+			function(9);                                                    \
+		}                                                                       \
 		CHECK(waitpid(pid_, &status_, 0) == pid_ && WEXITSTATUS(status_) == 9); \
 	} while (0)
 
@@ -357,8 +357,7 @@ static void call_pthread_cond_timedwait(void)
 static void call_pthread_cond_clockwait(void)
 {
 	pthread_mutex_lock(&mutex);
-	KEEPS(pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &soon_monotonic) ==
-	      ETIMEDOUT);
+	KEEPS(pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &soon_monotonic) == ETIMEDOUT);
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -440,10 +439,10 @@ static void call_sigaction(void)
 	FAILS(EINVAL, sigaction(SIGKILL, &action, NULL));
 }
 
-#define LIKE_SIGNAL(name) \
-	static void call_##name(void) \
-	{ \
-		KEEPS(name(SIGUSR1, handler) != SIG_ERR); \
+#define LIKE_SIGNAL(name)                                    \
+	static void call_##name(void)                        \
+	{                                                    \
+		KEEPS(name(SIGUSR1, handler) != SIG_ERR);    \
 		FAILS(EINVAL, (long)name(SIGKILL, handler)); \
 	}
 
@@ -486,17 +485,17 @@ static void call_quick_exit(void)
 	ENDS_CHILD(quick_exit);
 }
 
-#define FORKS(name) \
-	static void call_##name(void) \
-	{ \
-		int status; \
-		pid_t pid; \
-\
-		errno = MARK; \
-		pid = name(); \
-		if (!pid) \
-			_exit(errno == MARK ? 3 : 4); \
-		CHECK(pid > 0 && errno == MARK); \
+#define FORKS(name)                                                                 \
+	static void call_##name(void)                                               \
+	{                                                                           \
+		int status;                                                         \
+		pid_t pid;                                                          \
+                                                                                    \
+		errno = MARK;                                                       \
+		pid = name();                                                       \
+		if (!pid)                                                           \
+			_exit(errno == MARK ? 3 : 4);                               \
+		CHECK(pid > 0 && errno == MARK);                                    \
 		CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 3); \
 	}
 
@@ -553,7 +552,7 @@ static const struct {
 	void (*call)(void);
 } calls[] = {
 #define FUNCTION(result, name, parameters, arguments, version) { #name, call_##name },
-#define EXPORTED(name) { #name, call_##name },
+#define EXPORTED(name)					       { #name, call_##name },
 #include "functions.def"
 };
 

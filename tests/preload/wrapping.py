@@ -11,6 +11,7 @@ import shutil
 import struct
 
 from looking import find_tool
+from recording import library
 from strandtest import Case, Failure
 
 PROGRAMS = ("waits", "c11", "cxx", "old_cond", "cancel", "syscalls", "handlers", "errno", "stack")
@@ -151,7 +152,7 @@ def early(ctx):
 def libraries(ctx):
     """What programs are tried with: a word for it, and the libraries to preload."""
     return (("bare", []), ("libtrace.so", [libtrace(ctx)]),
-            ("libstrand.so", [os.path.join(ctx.build, "libstrand.so")]))
+            ("libstrand.so", [library(ctx)]))
 
 
 def run(ctx, argv, preload, **env):
