@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "wire.h"
 
@@ -41,7 +42,7 @@ static inline struct trace *trace(void)
 static inline void trace_reset(void)
 {
 	if (trace())
-		*trace() = (struct trace){ .begun = 0 };
+		memset(trace(), 0, sizeof(struct trace));
 }
 
 #define CHECK(condition)                                                                        \
