@@ -12,6 +12,8 @@
 #include "shim.h"
 #include "sys.h"
 
+#define MAIN_STACK_BYTES ((uintptr_t)100 << 20)
+
 static int (*program_main)(int, char **, char **);
 
 /* -- what children inherit ----------------------------------------------------------------------- */
@@ -80,6 +82,14 @@ static void clean_environment(char **envp, const char *own)
 	*to = NULL;
 }
 
+/* The kernel puts the environment's pointers above main's first frame, and nothing else below them
+ * within MAIN_STACK_BYTES: the gap that it leaves under a stack is larger. */
+static void know_main_stack(uintptr_t above)
+{
+	self.stack_end = above;
+	self.stack_begin = above - MAIN_STACK_BYTES;
+}
+
 /* -- the beginning ------------------------------------------------------------------------------- */
 
 __attribute__((constructor)) static void construct(int argc, char **argv, char **envp)
@@ -94,6 +104,8 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 	if (!shim.environment)
 		shim.environment = envp;
 	real_resolve();
+	births_prepare();
+	know_main_stack((uintptr_t)envp);
 	self_find();
 	own = modules_note();
 	if (own)

@@ -30,14 +30,17 @@ struct shim {
 	bool sandboxed;			/* no system calls any more */
 	uint32_t tid_offset;		/* of the thread's id from its pthread_t; 0: not known */
 	uintptr_t code_begin, code_end; /* libstrand.so */
+	uint64_t stack_bytes;		/* of a thread, where nobody says otherwise */
 	char directory[512];		/* of the tables */
 	char *const *environment;	/* as the loader gave it; NULL: not known yet */
 };
 
 struct self {
-	struct wire_task *task; /* stays after the end, for joins */
-	uint64_t number;	/* its own, after the end too */
-	uint32_t generation;	/* of the table that it is in */
+	struct wire_task *task;		  /* stays after the end, for joins */
+	uint64_t number;		  /* its own, after the end too */
+	uint32_t generation;		  /* of the table that it is in */
+	uintptr_t stack_begin, stack_end; /* its own stack lies in between, and all from its
+					   * stack pointer to stack_end can be read; 0: unknown */
 	bool recording;
 	bool ended;   /* destructors may still run */
 	bool lost;    /* there was no room for it */

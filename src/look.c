@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "prove/findings.h"
 #include "prove/prove.h"
@@ -23,6 +24,7 @@
 
 /* Everything a look needs and the model does not: freed at its end. */
 struct look {
+	struct table_copy *copy; /* of a process that is no more */
 	struct target *target;
 	struct capture *capture;
 	struct modules *modules;
@@ -133,6 +135,12 @@ static int look_read(struct look *l, const struct look_options *o, struct err *e
 	return threads_read(&in, l->model, e);
 }
 
+static void look_name_object(struct look *l, struct object *o)
+{
+	if (o && o->address && !o->name && o->kind != OBJECT_THREAD)
+		o->name = model_string(l->model, symbols_find_data(l->symbols, o->address));
+}
+
 /* Names cost more than the proof and change nothing in it: they come last. */
 static int look_name(struct look *l)
 {
@@ -141,16 +149,17 @@ static int look_name(struct look *l)
 	for (size_t i = 0; i < l->model->task_count && !rc; i++) {
 		struct wait *w = l->model->tasks[i]->wait;
 
-		if (w && w->object && w->object->address && !w->object->name &&
-		    w->object->kind != OBJECT_THREAD)
-			w->object->name = model_string(
-				l->model, symbols_find_data(l->symbols, w->object->address));
+		if (!w)
+			continue;
+		look_name_object(l, w->object);
+		look_name_object(l, w->second);
 	}
 	return rc;
 }
 
 static void look_free(struct look *l)
 {
+	table_copy_free(l->copy);
 	symbols_close(l->symbols);
 	stacks_free(l->stacks);
 	io_names_free(l->io_names);
@@ -174,7 +183,7 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 	if (!rc && model_create(&l.model))
 		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
 	if (!rc)
-		rc = capture_take(l.target, &limits, &l.capture, e);
+		rc = capture_take(l.target, &limits, o->table, &l.capture, e);
 	if (!rc)
 		rc = look_read(&l, o, e);
 	if (!rc && (prove_tasks(l.model) || look_name(&l) || findings_make(l.model)))
@@ -185,4 +194,100 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 	}
 	look_free(&l);
 	return rc;
+}
+
+static int64_t look_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* -- a process that is no more ---------------------------------------------------------------- */
+
+/* The modules that its table lists. */
+static int look_open_dead_modules(struct look *l, struct err *e)
+{
+	enum { MODULES_MAX = WIRE_MODULES_BYTES / sizeof(struct wire_module) };
+	struct modules_file *files = calloc(MODULES_MAX, sizeof(*files));
+	size_t n = 0, at = 0;
+	int rc;
+
+	if (!files)
+		return err_set(e, ERR_NOMEM, "cannot read a table");
+	while (n < MODULES_MAX && table_copy_module(l->copy, &at, &files[n].bias, &files[n].path))
+		n++;
+	rc = modules_open_files(files, n, &l->modules, e);
+	free(files);
+	return rc;
+}
+
+static int look_describe_dead(struct look *l, pid_t pid)
+{
+	const struct wire_table *h = table_copy_header(l->copy);
+	struct model *m = l->model;
+	char exe[WIRE_EXE_BYTES + 1] = "";
+
+	memcpy(exe, h->exe, WIRE_EXE_BYTES);
+	m->pid = pid;
+	m->exe = exe[0] ? model_string(m, exe) : NULL;
+	m->moment = MOMENT_KILLED;
+	m->seen = SEEN_PARTIAL;
+	if (model_note(m,
+		       "it ended without a look at it: what its threads were about to wait for is "
+		       "known, not whether that could have ended; nothing is proved") ||
+	    model_note(m, "names are those of the files that stand at the paths of its modules "
+			  "now"))
+		return ERR_NOMEM;
+	return look_describe_modules(l);
+}
+
+int look_at_dead(pid_t pid, struct table *table, struct model **out, struct err *e)
+{
+	struct look l = { 0 };
+	int rc = table_copy_take(table, &l.copy, e);
+
+	*out = NULL;
+	if (!rc)
+		rc = look_open_dead_modules(&l, e);
+	if (!rc)
+		rc = symbols_open(l.modules, 0, &l.symbols, e);
+	if (!rc && (model_create(&l.model) || look_describe_dead(&l, pid) ||
+		    stacks_create(l.model, l.modules, &l.stacks) ||
+		    table_read_dead(l.copy, look_now_ns(), l.stacks, l.model)))
+		rc = err_set(e, ERR_NOMEM, "cannot read the table '%.300s'", table_path(table));
+	if (!rc) {
+		prove_nothing(l.model);
+		if (look_name(&l) || findings_make(l.model))
+			rc = err_set(e, ERR_NOMEM, "cannot read the table '%.300s'",
+				     table_path(table));
+	}
+	if (!rc) {
+		*out = l.model;
+		l.model = NULL;
+	}
+	look_free(&l);
+	return rc;
+}
+
+/* -- the end of a process --------------------------------------------------------------------- */
+
+int look_drop_ended(struct model *m, struct table *table, struct err *e)
+{
+	struct table_copy *c;
+	size_t kept = 0;
+	int rc = table_copy_take(table, &c, e);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < m->task_count; i++)
+		if (!table_drops(c, m->tasks[i]))
+			m->tasks[kept++] = m->tasks[i];
+	table_copy_free(c);
+	if (kept == m->task_count)
+		return 0;
+	m->task_count = kept;
+	return findings_make(m) ? err_set(e, ERR_NOMEM, "cannot look at process %d", (int)m->pid)
+				: 0;
 }

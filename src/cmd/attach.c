@@ -5,6 +5,7 @@
  * The report is written when the process runs again: however long that takes, or if it ends
  * strand (a closed pipe), the process does not notice.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "cmd/cmd.h"
 #include "cmd/values.h"
 #include "look.h"
+#include "target/tables.h"
+#include "target/target.h"
 
 #define PID_MAX 4194304 /* the kernel's own limit on 64-bit machines */
 
@@ -38,15 +41,35 @@ static int attach_read_pid(const struct options *o, pid_t *pid, struct err *e)
 	return err_set(e, ERR_USAGE, "attach: '%.60s' is not a PID (pidof or pgrep find it)", word);
 }
 
+/* The table of a process that runs with the shim; NULL if it has none, or none of use: then the
+ * look tells less. */
+static struct table *attach_find_table(pid_t pid)
+{
+	struct target_thread main_thread;
+	struct table *table = NULL;
+	char path[PATH_MAX];
+
+	if (!tables_directory(path, sizeof(path), NULL))
+		tables_remove_stale(path);
+	if (!target_read_thread(pid, pid, &main_thread) &&
+	    !tables_find(pid, main_thread.start_ticks, path, sizeof(path), NULL) && *path)
+		table_open(path, false, &table, NULL);
+	return table;
+}
+
 static int attach_look(const struct options *o, pid_t pid, bool *fails, struct err *e)
 {
-	struct look_options look = { .max_pause_ns = o->max_pause_ns, .moment = MOMENT_ATTACH };
+	struct look_options look = { .max_pause_ns = o->max_pause_ns,
+				     .moment = MOMENT_ATTACH,
+				     .table = attach_find_table(pid) };
 	struct model *m = NULL;
 	int err = look_at_process(pid, &look, &m, e);
 
+	if (look.table)
+		table_close(look.table);
 	if (err < 0)
 		return err;
-	err = cmd_write_reports(o, m, e);
+	err = cmd_write_reports(o, m, false, e);
 	*fails = cmd_look_fails(o, m);
 	model_free(m);
 	return err;

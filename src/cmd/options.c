@@ -13,6 +13,8 @@
 #include "cmd/values.h"
 
 #define NS_PER_MS	   INT64_C(1000000)
+#define GRACE_DEFAULT	   (100 * NS_PER_MS)
+#define TIME_MAX	   (INT64_C(1000) * 3600000 * NS_PER_MS)
 #define MAX_PAUSE_DEFAULT  (2000 * NS_PER_MS)
 #define MAX_TASKS_DEFAULT  10000
 #define EXIT_CODE_DEFAULT  66
@@ -194,6 +196,17 @@ static int reading_take(struct reading *r, enum option option, const char *value
 		err = value_read_number(value, 1, 255, &n);
 		o->exit_code = (int)n;
 		return err;
+	case OPTION_TIMEOUT:
+		*why = "not a time from 1ms to 60000m (30, 1.5s, 500ms, 10m)";
+		return value_read_duration(value, 1000 * NS_PER_MS, NS_PER_MS, TIME_MAX,
+					   &o->timeout_ns);
+	case OPTION_GRACE:
+		*why = "not a time from 0 to 60m (500, 500ms, 2s, 1m)";
+		return value_read_duration(value, NS_PER_MS, 0, 3600000 * NS_PER_MS, &o->grace_ns);
+	case OPTION_IF_BLIND:
+		*why = "fail or warn";
+		o->blind_warns = !strcmp(value, "warn");
+		return o->blind_warns || !strcmp(value, "fail") ? 0 : ERR_USAGE;
 	case OPTION_MAX_PAUSE:
 		*why = "not a time from 1ms to 60m (500, 500ms, 2s, 1m)";
 		return value_read_duration(value, NS_PER_MS, NS_PER_MS, 3600000 * NS_PER_MS,
@@ -201,13 +214,22 @@ static int reading_take(struct reading *r, enum option option, const char *value
 	case OPTION_MAX_TASKS:
 		*why = "not a number of at least 1";
 		return value_read_number(value, 1, SIZE_MAX / 2, &o->max_tasks);
+	case OPTION_ALL:
+		o->all = true;
+		return 0;
+	case OPTION_NO_STOP_ON_DEADLOCK:
+		o->no_stop_on_deadlock = true;
+		return 0;
+	case OPTION_NO_CHILDREN:
+		o->no_children = true;
+		return 0;
 	case OPTION_HELP:
 		o->help = true;
 		return 0;
 	case OPTION_VERSION:
 		o->version = true;
 		return 0;
-	default: /* an option of commands that read it themselves */
+	default:
 		return 0;
 	}
 }
@@ -266,6 +288,12 @@ static int reading_word(struct reading *r, const char *word)
 	return 0;
 }
 
+/* What stands behind the program's name is the program's. */
+static bool reading_takes_program(const struct reading *r)
+{
+	return r->command == COMMAND_RUN || r->command == COMMAND_CHECK;
+}
+
 static int reading_all(struct reading *r)
 {
 	bool only_words = false;
@@ -274,23 +302,26 @@ static int reading_all(struct reading *r)
 	while (!err && *r->args && !r->o->help && !r->o->version) {
 		const char *word = *r->args++;
 
-		if (only_words || word[0] != '-' || !word[1])
+		if (only_words || word[0] != '-' || !word[1]) {
 			err = reading_word(r, word);
-		else if (strcmp(word, "--") == 0)
+			only_words = reading_takes_program(r);
+		} else if (strcmp(word, "--") == 0) {
 			only_words = true;
-		else if (word[1] == '-')
+		} else if (word[1] == '-') {
 			err = reading_long(r, word + 2);
-		else
+		} else {
 			err = reading_short(r, word + 1);
+		}
 	}
 	return err;
 }
 
-/* "-" is standard output. */
-static void output_normalize(const char **file)
+/* "-" is standard output. Without a file, run and check leave that to the program. */
+static void output_normalize(struct output *out, enum command c)
 {
-	if (*file && strcmp(*file, "-") == 0)
-		*file = NULL;
+	out->error = !out->file && (c == COMMAND_RUN || c == COMMAND_CHECK);
+	if (out->file && strcmp(out->file, "-") == 0)
+		out->file = NULL;
 }
 
 static int options_check_outputs(const struct options *o, const char *where, struct err *e)
@@ -304,8 +335,9 @@ static int options_check_outputs(const struct options *o, const char *where, str
 			if (!a && !b)
 				return err_set(e, ERR_USAGE,
 					       "%s: --format: only one report can go to standard "
-					       "output (give the others a file: --format=%s:FILE)",
-					       where, o->outputs[i].writer->name);
+					       "%s (give the others a file: --format=%s:FILE)",
+					       where, o->outputs[i].error ? "error" : "output",
+					       o->outputs[i].writer->name);
 			if (a && b && strcmp(a, b) == 0)
 				return err_set(e, ERR_USAGE,
 					       "%s: --format: two reports would go to '%.200s'",
@@ -315,8 +347,9 @@ static int options_check_outputs(const struct options *o, const char *where, str
 	return 0;
 }
 
-static int options_place_outputs(struct options *o, const char *where, struct err *e)
+static int options_place_outputs(struct options *o, enum command c, struct err *e)
 {
+	const char *where = command_name(c);
 	size_t i;
 
 	if (!o->output_count)
@@ -336,7 +369,7 @@ static int options_place_outputs(struct options *o, const char *where, struct er
 		o->outputs[0].file = o->output;
 	}
 	for (i = 0; i < o->output_count; i++)
-		output_normalize(&o->outputs[i].file);
+		output_normalize(&o->outputs[i], c);
 	return options_check_outputs(o, where, e);
 }
 
@@ -365,8 +398,11 @@ int options_read(struct options *o, enum command c, const char *environment,
 	int err = 0;
 
 	*o = (struct options){ .exit_code = EXIT_CODE_DEFAULT,
+			       .grace_ns = GRACE_DEFAULT,
 			       .max_pause_ns = MAX_PAUSE_DEFAULT,
-			       .max_tasks = MAX_TASKS_DEFAULT };
+			       .max_tasks = MAX_TASKS_DEFAULT,
+			       .all = c == COMMAND_ATTACH,
+			       .fails = { [FAILURE_STUCK] = c == COMMAND_CHECK } };
 	while (args[n])
 		n++;
 	o->words = calloc(n + 1, sizeof(*o->words));
@@ -377,7 +413,7 @@ int options_read(struct options *o, enum command c, const char *environment,
 	if (!err)
 		err = reading_all(&r);
 	if (!err && !o->help && !o->version)
-		err = options_place_outputs(o, command_name(c), e);
+		err = options_place_outputs(o, c, e);
 	return err;
 }
 

@@ -42,7 +42,8 @@ enum command command_find(const char *name);
 /* One report to write. */
 struct output {
 	const struct report_writer *writer;
-	const char *file; /* as given, %p not yet replaced; NULL: standard output */
+	const char *file; /* as given, %p not yet replaced; NULL: a standard stream */
+	bool error;	  /* … standard error, not output */
 };
 
 /* What --fail-on may name. */
@@ -63,11 +64,18 @@ struct options {
 	bool fails[FAILURE_COUNT]; /* --fail-on */
 	size_t allowed[FAILURE_COUNT];
 	int exit_code;
+	int64_t timeout_ns; /* 0: none */
+	int64_t grace_ns;
 	int64_t max_pause_ns;
 	size_t max_tasks;
+	bool all; /* list every task */
+	bool no_stop_on_deadlock;
+	bool no_children;
+	bool blind_warns; /* --if-blind=warn */
 	bool help, version;
 
-	const char **words; /* what is no option, in order; NULL-terminated */
+	const char **words; /* what is no option, in order; NULL-terminated. Where a command takes
+			     * a program, all from its name on */
 	size_t word_count;
 
 	char *strings; /* the words of STRAND_OPTIONS, which values point into */

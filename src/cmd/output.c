@@ -36,12 +36,11 @@ static char *output_file_name(const char *file, pid_t pid)
 	return name;
 }
 
-static bool output_wants_colour(void)
+static bool output_wants_colour(FILE *f)
 {
 	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && term &&
-	       strcmp(term, "dumb") != 0;
+	return isatty(fileno(f)) && !(no_colour && *no_colour) && term && strcmp(term, "dumb") != 0;
 }
 
 static int output_failed(struct err *e, const char *where, int sys_errno)
@@ -53,10 +52,10 @@ static int output_failed(struct err *e, const char *where, int sys_errno)
 static int output_write_stream(const struct options *o, const struct output *out,
 			       const struct model *m, FILE *f, const char *where, struct err *e)
 {
-	struct report_options ro = { .all = true, .max_tasks = o->max_tasks };
+	struct report_options ro = { .all = o->all, .max_tasks = o->max_tasks };
 	int err;
 
-	ro.colour = f == stdout && output_wants_colour();
+	ro.colour = !out->file && output_wants_colour(f);
 	errno = 0;
 	err = out->writer->write(m, &ro, f, e);
 	if (fflush(f) != 0 || ferror(f))
@@ -86,7 +85,15 @@ out:
 	return err;
 }
 
-int cmd_write_reports(const struct options *o, const struct model *m, struct err *e)
+static int output_write_standard(const struct options *o, const struct output *out,
+				 const struct model *m, struct err *e)
+{
+	return out->error ? output_write_stream(o, out, m, stderr, "standard error", e)
+			  : output_write_stream(o, out, m, stdout, "standard output", e);
+}
+
+int cmd_write_reports(const struct options *o, const struct model *m, bool files_only,
+		      struct err *e)
 {
 	int first = 0, err;
 	struct err later;
@@ -98,14 +105,43 @@ int cmd_write_reports(const struct options *o, const struct model *m, struct err
 		err = output_write_file(o, &o->outputs[i], m, first ? &later : e);
 		first = first ? first : err;
 	}
-	for (i = 0; i < o->output_count; i++) {
+	for (i = 0; i < o->output_count && !files_only; i++) {
 		if (o->outputs[i].file)
 			continue;
-		err = output_write_stream(o, &o->outputs[i], m, stdout, "standard output",
-					  first ? &later : e);
+		err = output_write_standard(o, &o->outputs[i], m, first ? &later : e);
 		first = first ? first : err;
 	}
 	return first;
+}
+
+/* The directory that a file is to be made in; malloc'd. */
+static char *output_directory(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (!slash)
+		return strdup(".");
+	return strndup(file, slash == file ? 1 : (size_t)(slash - file));
+}
+
+int cmd_check_outputs(const struct options *o, struct err *e)
+{
+	for (size_t i = 0; i < o->output_count; i++) {
+		const char *file = o->outputs[i].file;
+		char *directory;
+		int failed;
+
+		if (!file)
+			continue;
+		directory = output_directory(file);
+		failed = access(file, F_OK) == 0 ? access(file, W_OK)
+			 : directory		 ? access(directory, W_OK | X_OK)
+						 : -1;
+		free(directory);
+		if (failed)
+			return output_failed(e, file, errno);
+	}
+	return 0;
 }
 
 bool cmd_look_fails(const struct options *o, const struct model *m)
@@ -120,9 +156,10 @@ bool cmd_look_fails(const struct options *o, const struct model *m)
 	for (i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
 		size_t tasks = 0;
 
-		for (k = 0; k < m->finding_count; k++)
-			if (m->findings[k]->verdict == verdicts[i])
-				tasks += m->findings[k]->count;
+		for (const struct model *each = m; each; each = each->next)
+			for (k = 0; k < each->finding_count; k++)
+				if (each->findings[k]->verdict == verdicts[i])
+					tasks += each->findings[k]->count;
 		if (o->fails[i] && tasks > o->allowed[i])
 			return true;
 	}

@@ -99,7 +99,7 @@ int value_read_output(const char *text, struct output *out, const char **why)
 		*why = "a file name is needed behind the colon";
 		return ERR_USAGE;
 	}
-	*out = (struct output){ *w, colon ? colon + 1 : NULL };
+	*out = (struct output){ .writer = *w, .file = colon ? colon + 1 : NULL };
 	return 0;
 }
 

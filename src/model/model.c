@@ -40,6 +40,7 @@ int model_create(struct model **out)
 		return ERR_NOMEM;
 	}
 	m->store = s;
+	m->exit_status = -1;
 	s->last_pseudo = &m->pseudo_tasks;
 	*out = m;
 	return 0;
@@ -151,6 +152,7 @@ struct task *model_add_task(struct model *m, enum task_kind kind)
 	if (!t)
 		return NULL;
 	t->kind = kind;
+	t->born_ns = TIME_UNKNOWN;
 	m->tasks[m->task_count++] = t;
 	return t;
 }
@@ -164,20 +166,52 @@ static int model_compare_tasks(const void *va, const void *vb)
 	return (a->number > b->number) - (a->number < b->number);
 }
 
+static uint64_t model_highest_number(const struct model *m, enum task_kind kind)
+{
+	uint64_t highest = kind == TASK_THREAD ? m->last_number : 0;
+
+	for (size_t i = 0; i < m->task_count; i++)
+		if (m->tasks[i]->kind == kind && m->tasks[i]->number > highest)
+			highest = m->tasks[i]->number;
+	return highest;
+}
+
 void model_number_tasks(struct model *m)
 {
 	static const char letters[] = { 'T', 'G', 'C' };
-	uint64_t next[] = { 1, 1, 1 };
+	uint64_t last[] = { [TASK_THREAD] = model_highest_number(m, TASK_THREAD),
+			    [TASK_COROUTINE] = model_highest_number(m, TASK_COROUTINE) };
 	size_t i;
 
 	for (i = 0; i < m->task_count; i++) {
 		struct task *t = m->tasks[i];
 
-		t->number = t->kind == TASK_GOROUTINE ? t->goid : next[t->kind]++;
+		if (t->kind == TASK_GOROUTINE)
+			t->number = t->goid;
+		else if (!t->number)
+			t->number = ++last[t->kind];
 		snprintf(t->id, sizeof(t->id), "%c%" PRIu64, letters[t->kind], t->number);
 	}
 	if (m->task_count)
 		qsort(m->tasks, m->task_count, sizeof(*m->tasks), model_compare_tasks);
+}
+
+struct task *model_find_thread(const struct model *m, uint64_t number)
+{
+	size_t low = 0, high = m->task_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct task *t = m->tasks[middle];
+
+		if (t->kind == TASK_THREAD && t->number == number)
+			return t;
+		if (t->kind == TASK_THREAD && t->number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
 }
 
 static bool model_object_equal(const void *value, const void *key)

@@ -86,7 +86,8 @@ enum owner_state {
 	OWNER_NONE,    /* an object without owners (shared objects), or a lock held by readers */
 	OWNER_UNKNOWN, /* somebody owns it, it cannot be said who: the wait is live */
 	OWNER_TASK,    /* `owner` */
-	OWNER_ENDED,   /* the owner has ended and left it locked; `owner_tid` */
+	OWNER_ENDED,   /* the owner has ended and left it locked; `owner_tid`, and `owner` if it is
+			* known who that was */
 	OWNER_FOREIGN, /* a task of another process; the wait is live; `owner_tid` */
 };
 
@@ -96,14 +97,17 @@ struct object {
 	const char *name;      /* symbol or the like; NULL: unknown */
 	const char *attribute; /* "recursive", "robust", …; NULL: nothing to say */
 	enum owner_state owner_state;
-	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread */
+	struct task *owner;    /* OWNER_TASK: the owner, or the joined thread; OWNER_ENDED */
 	struct task **holders; /* not NULL: a read-locked rwlock all of whose holders are known
 				   * (it has no owner then); tasks that have ended among them */
 	size_t holder_count;
-	struct task *heir;	  /* OWNER_ENDED in a forked process: the copy of the thread that
+	uint32_t readers;  /* how often an rwlock is held for reading, by its own count; 0: it is
+			   * not, or that is not known */
+	bool writer_live;  /* set by the prover: somebody who waits to write-lock it may give up */
+	struct task *heir; /* OWNER_ENDED in a forked process: the copy of the thread that
 				 * called fork, which may hold the lock under its old tid; NULL
 				 * if there can be none */
-	pid_t owner_tid;	  /* in the process's namespace; 0: unknown */
+	pid_t owner_tid;   /* in the process's namespace; 0: unknown */
 	const char *live_because; /* not NULL: whoever waits for it may be woken, and why
 				   * ("shared with other processes") */
 };
@@ -125,12 +129,14 @@ struct task {
 	enum task_kind kind;
 	uint64_t number; /* T<number>, G<goid>, C<number> */
 	char id[24];
-	bool system;	     /* the runtime's own: never a finding */
-	pid_t tid;	     /* as strand sees it; 0: none */
-	pid_t tid_ns;	     /* as the process sees it */
-	uint64_t goid;	     /* goroutines; 0 otherwise */
-	const char *name;    /* NULL: none */
-	struct task *parent; /* creator; NULL: unknown */
+	bool system;		/* the runtime's own: never a finding */
+	pid_t tid;		/* as strand sees it; 0: none */
+	pid_t tid_ns;		/* as the process sees it */
+	uint64_t handle;	/* pthread_t: its thread pointer; 0: not known */
+	uint64_t goid;		/* goroutines; 0 otherwise */
+	const char *name;	/* NULL: none */
+	struct task *parent;	/* creator; NULL: unknown, or no longer there */
+	uint64_t parent_number; /* creator, also when it is no longer there; 0: unknown */
 	enum task_state state;
 	struct wait *wait;	  /* NULL: not blocked */
 	uint64_t handled_signals; /* bit n-1: signal n may run a handler here that could wake
@@ -140,9 +146,12 @@ struct task {
 				   * pending", "could not be stopped") */
 	struct stack *stack;	  /* shared by tasks with equal stacks; NULL: not known */
 	struct stack *created_by; /* NULL: not known */
+	struct stack *start;	  /* its start routine, one frame; NULL: not known */
 	int64_t born_ns;	  /* for that long it has been there; TIME_UNKNOWN */
+	bool recorded;		  /* the recording side has a record of it */
 	bool main;		  /* the process's first thread: never alive, never unjoined */
-	bool ends_process;	  /* it is in exit: never alive */
+	bool ends_process;	  /* it is in exit: live, never alive */
+	bool ending;		  /* its start routine is left, destructors may run: never alive */
 	bool ended_unjoined; /* it has finished and nobody has joined it, nor can it be said that
 				   * nobody needs to */
 
@@ -212,7 +221,9 @@ struct model {
 
 	const char **notes; /* each once, in the order they came */
 	size_t note_count;
-	size_t lost; /* records lost by the recording side */
+	size_t lost;	      /* records lost by the recording side */
+	uint64_t last_number; /* threads up to this number are known to the recording side, which
+			       * gave them; others are numbered after it. 0: none recorded */
 
 	struct model_store *store; /* what owns all of it */
 };
@@ -227,11 +238,14 @@ const char *model_string(struct model *m, const char *s);
 const char *model_format(struct model *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Append a task; number and id are set by model_number_tasks(). */
+/* Append a task; its id is set by model_number_tasks(), and its number if that is 0. */
 struct task *model_add_task(struct model *m, enum task_kind kind);
-/* Once all tasks are there: threads and coroutines are numbered in the order in which they were
- * added (the order of their births, main first), goroutines by their goid; m->tasks is sorted. */
+/* Once all tasks are there, and again when more have come: threads and coroutines without a number
+ * are numbered in the order in which they were added (the order of their births, main first),
+ * behind all that have one; goroutines by their goid; m->tasks is sorted. */
 void model_number_tasks(struct model *m);
+/* The thread of that number once they are numbered, NULL if there is none. */
+struct task *model_find_thread(const struct model *m, uint64_t number);
 /* The object of this kind at this address, made if it is new (one object, one struct). Address
  * 0 has no identity: each call makes an object of its own. */
 struct object *model_object(struct model *m, enum object_kind kind, uint64_t address);

@@ -88,6 +88,34 @@ static void chain_add_thread(struct words *w, const struct object *o)
 		words_add(w, " (tid %d)", (int)o->owner_tid);
 }
 
+static const char *chain_ended_words(const struct task *t)
+{
+	return t->state == STATE_ENDED ? ", which has ended" : "";
+}
+
+/* "held for reading by T4, which has ended", "… by T4, T5, T6 and 3 more" */
+static void chain_add_readers(struct words *w, const struct task *t, const struct object *o)
+{
+	size_t shown = o->holder_count < LIVE_SHOWN_MAX ? o->holder_count : LIVE_SHOWN_MAX;
+
+	words_add(w, ", held for reading by ");
+	for (size_t i = 0; i < shown; i++) {
+		const struct task *h = o->holders[i];
+
+		words_add(w, "%s%s",
+			  i && i + 1 == o->holder_count ? " and "
+			  : i				? ", "
+							: "",
+			  h == t ? "itself" : h->id);
+		if (o->holder_count == 1)
+			words_add(w, "%s", chain_ended_words(h));
+		else if (h->state == STATE_ENDED)
+			words_add(w, " (ended)");
+	}
+	if (shown < o->holder_count)
+		words_add(w, " and %zu more", o->holder_count - shown);
+}
+
 static void chain_add_holder(struct words *w, const struct task *t, const struct object *o)
 {
 	switch (o->owner_state) {
@@ -95,9 +123,13 @@ static void chain_add_holder(struct words *w, const struct task *t, const struct
 		if (o->owner == t)
 			words_add(w, ", which it holds itself");
 		else
-			words_add(w, ", held by %s", o->owner->id);
+			words_add(w, ", held by %s%s", o->owner->id, chain_ended_words(o->owner));
 		break;
 	case OWNER_ENDED:
+		if (o->owner && o->owner->state == STATE_ENDED) {
+			words_add(w, ", held by %s%s", o->owner->id, chain_ended_words(o->owner));
+			break;
+		}
 		words_add(w, ", held by a thread that %s",
 			  o->heir ? "was not forked along" : "has ended");
 		if (o->owner_tid)
@@ -112,7 +144,9 @@ static void chain_add_holder(struct words *w, const struct task *t, const struct
 		words_add(w, ", held by an unknown task");
 		break;
 	case OWNER_NONE:
-		if (o->kind == OBJECT_RWLOCK)
+		if (o->holders)
+			chain_add_readers(w, t, o);
+		else if (o->kind == OBJECT_RWLOCK)
 			words_add(w, ", held by readers");
 		break;
 	}
@@ -168,12 +202,21 @@ static const char *chain_unknown_words(enum wait_op op)
 	}
 }
 
+static const char *chain_state_words(const struct task *t)
+{
+	if (t->ends_process)
+		return "ends the process";
+	if (t->ended_unjoined)
+		return "has ended, and nobody has joined it";
+	return t->state == STATE_ENDED ? "has ended" : "runs";
+}
+
 static void chain_add_action(struct words *w, const struct task *t)
 {
 	const struct wait *wait = t->wait;
 
 	if (!wait || wait->op == OP_NONE) {
-		words_add(w, t->state == STATE_ENDED ? "has ended" : "runs");
+		words_add(w, "%s", chain_state_words(t));
 		return;
 	}
 	words_add(w, "%s", wait_op_words(wait->op));
@@ -307,7 +350,7 @@ static void chain_add_live(struct words *w, const struct task *t)
 	if (call && call < NAME_COLUMNS_MAX)
 		words_add(w, "%.*s%s", (int)call, wait->text, wait->text[call] == ')' ? ")" : "");
 	else
-		words_add(w, "%s", wait ? wait_op_name(wait->op) : "runs");
+		words_add(w, "%s", wait ? wait_op_name(wait->op) : chain_state_words(t));
 	words_add(w, ")");
 }
 
@@ -370,12 +413,14 @@ static const char *chain_find_excuse(const struct model *m, const struct task *t
 		return o->live_because;
 	if (o->owner_state == OWNER_UNKNOWN || o->owner_state == OWNER_FOREIGN)
 		return "that task may go on";
-	if (o->owner_state != OWNER_NONE && t->handler_leaves)
+	if ((o->owner_state != OWNER_NONE || o->holders) && t->handler_leaves)
 		return "a signal handler may leave it";
 	if (t->wait->interruptible && t->handled_signals)
 		return "a signal handler may interrupt it";
-	if (o->owner_state != OWNER_NONE && chain_is_cancellable(m, t->wait))
+	if ((o->owner_state != OWNER_NONE || o->holders) && chain_is_cancellable(m, t->wait))
 		return "a live task may cancel it";
+	if (o->holders)
+		return "a writer that it lets go first may give up";
 	return NULL;
 }
 

@@ -63,6 +63,8 @@ static uint64_t site_hash(const struct task *t)
 
 	if (t->verdict != VERDICT_UNJOINED)
 		hash = site_add_stack(hash, t->stack);
+	else if (t->start)
+		hash = site_add_stack(hash_string(hash, "starts in"), t->start);
 	if (t->verdict != VERDICT_UNJOINED && !t->stack && t->wait)
 		hash = hash_string(hash, wait_op_name(t->wait->op));
 	if (t->created_by)
@@ -121,6 +123,12 @@ static int finding_create(struct gathering *g, const struct site_key *key, uint6
 	return 0;
 }
 
+/* Since when it waits; one that does not, or of which that is not known, comes last. */
+static int64_t finding_since(const struct task *t)
+{
+	return t->wait ? t->wait->since_ns : TIME_UNKNOWN;
+}
+
 /* Tasks come in ascending order: the first of equally long waits stays the longest. */
 static int finding_take(struct gathering *g, struct task *t)
 {
@@ -135,8 +143,7 @@ static int finding_take(struct gathering *g, struct task *t)
 	if (!f && finding_create(g, &key, hash, &f) < 0)
 		return ERR_NOMEM;
 	f->count++;
-	if (!f->longest ||
-	    (t->wait && f->longest->wait && t->wait->since_ns > f->longest->wait->since_ns))
+	if (!f->longest || finding_since(t) > finding_since(f->longest))
 		f->longest = t;
 	t->finding = f;
 	return 0;

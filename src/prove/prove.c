@@ -20,6 +20,25 @@ struct prover {
 	bool somebody_live; /* a task, or something else that may act */
 };
 
+/* Of those who hold a lock for reading, the one that the chain goes on with: a live one, one that
+ * has not ended, the waiter itself; NULL if all have ended. */
+static struct task *prove_holder(const struct task *t, const struct object *o)
+{
+	struct task *best = NULL;
+	int best_rank = 0;
+
+	for (size_t i = 0; i < o->holder_count; i++) {
+		struct task *h = o->holders[i];
+		int rank = h->state == STATE_ENDED ? 0 : h == t ? 1 : h->live ? 3 : 2;
+
+		if (rank > best_rank) {
+			best = h;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
 /* The task that alone can end the wait; NULL if there is none such (shared, ended, unknown). In a
  * forked process the copy of the thread that called fork may own a lock that names another. */
 static struct task *prove_owner(const struct task *t)
@@ -33,7 +52,16 @@ static struct task *prove_owner(const struct task *t)
 
 static bool prove_is_shared_wait(const struct task *t)
 {
-	return t->wait && t->wait->object && t->wait->object->owner_state == OWNER_NONE;
+	const struct object *o = t->wait ? t->wait->object : NULL;
+
+	return o && o->owner_state == OWNER_NONE && !o->holders;
+}
+
+static bool prove_is_held_for_reading(const struct task *t)
+{
+	const struct object *o = t->wait ? t->wait->object : NULL;
+
+	return o && o->owner_state == OWNER_NONE && o->holders;
 }
 
 /* Does the wait end by itself, or by something outside the process? */
@@ -54,7 +82,7 @@ static bool prove_is_live_alone(const struct model *m, const struct task *t)
 {
 	if (t->state == STATE_ENDED)
 		return false;
-	if (t->live_because || t->state != STATE_BLOCKED || !t->wait)
+	if (t->live_because || t->ends_process || t->state != STATE_BLOCKED || !t->wait)
 		return true;
 	if (prove_ends_from_outside(t->wait) || prove_object_is_uncertain(t->wait->object))
 		return true;
@@ -70,9 +98,11 @@ static void prove_mark_live(struct prover *p, struct task *t)
 	t->live = true;
 	p->somebody_live = true;
 	p->worklist[p->pending++] = t;
+	if (t->wait && t->wait->op == OP_RWLOCK_WRLOCK && t->wait->object)
+		t->wait->object->writer_live = true;
 }
 
-static void prove_spread(struct prover *p)
+static void prove_spread_to_owned(struct prover *p)
 {
 	while (p->pending) {
 		struct task *t = p->worklist[--p->pending];
@@ -80,6 +110,34 @@ static void prove_spread(struct prover *p)
 		for (struct task *w = t->owned_waiters; w; w = w->next_owned_waiter)
 			prove_mark_live(p, w);
 	}
+}
+
+/* Who waits for readers to go is live if one of them is; a reader that lets a writer go first also
+ * if such a writer is: it may give up. */
+static bool prove_reader_may_go(const struct task *t)
+{
+	const struct object *o = t->wait->object;
+
+	if (t->wait->op != OP_RWLOCK_WRLOCK && o->writer_live)
+		return true;
+	for (size_t i = 0; i < o->holder_count; i++)
+		if (o->holders[i]->live)
+			return true;
+	return false;
+}
+
+/* Each round finds at least one more, or is the last. */
+static void prove_spread(struct prover *p)
+{
+	do {
+		prove_spread_to_owned(p);
+		for (size_t i = 0; i < p->m->task_count; i++) {
+			struct task *t = p->m->tasks[i];
+
+			if (!t->live && prove_is_held_for_reading(t) && prove_reader_may_go(t))
+				prove_mark_live(p, t);
+		}
+	} while (p->pending);
 }
 
 /* May a live task end this wait by pthread_cancel()? */
@@ -111,6 +169,8 @@ static void prove_link_waiters(struct model *m)
 		t->group = 0;
 		t->owned_waiters = t->next_owned_waiter = NULL;
 		t->chain_next = prove_owner(t);
+		if (t->wait && t->wait->object)
+			t->wait->object->writer_live = false;
 	}
 	for (size_t i = m->task_count; i-- > 0;) {
 		struct task *t = m->tasks[i], *owner = t->chain_next;
@@ -137,10 +197,23 @@ static void prove_fixed_point(struct prover *p)
 	prove_spread(p);
 }
 
+/* Whoever waits for readers waits for one of them in particular, in words. */
+static void prove_link_readers(struct model *m)
+{
+	for (size_t i = 0; i < m->task_count; i++)
+		if (prove_is_held_for_reading(m->tasks[i]))
+			m->tasks[i]->chain_next =
+				prove_holder(m->tasks[i], m->tasks[i]->wait->object);
+}
+
 static enum reason_code prove_reason(const struct task *t)
 {
 	const struct object *o = t->wait->object;
 
+	if (prove_is_held_for_reading(t) && !t->chain_next)
+		return REASON_OWNER_ENDED;
+	if (prove_is_held_for_reading(t))
+		return t->chain_next == t ? REASON_SELF : REASON_OWNER_STUCK;
 	if (o->owner_state == OWNER_ENDED ||
 	    (o->owner_state == OWNER_TASK && o->owner->state == STATE_ENDED))
 		return REASON_OWNER_ENDED;
@@ -154,6 +227,8 @@ static struct task *prove_next(const struct task *t)
 {
 	const struct object *o = t->wait ? t->wait->object : NULL;
 
+	if (prove_is_held_for_reading(t))
+		return t->chain_next;
 	return o && o->owner_state == OWNER_TASK ? o->owner : NULL;
 }
 
@@ -177,7 +252,26 @@ static bool prove_is_on_cycle(const struct task *t)
 	}
 }
 
-static void prove_judge(struct model *m)
+/* What is there when the process ends, and has no need to be. */
+static void prove_judge_rest(struct model *m)
+{
+	bool ends = m->moment == MOMENT_EXIT;
+
+	for (size_t i = 0; i < m->task_count; i++) {
+		struct task *t = m->tasks[i];
+
+		if (t->verdict != VERDICT_NONE || t->main || t->system)
+			continue;
+		if (t->state == STATE_ENDED) {
+			if (t->ended_unjoined && (ends || m->moment == MOMENT_KILLED))
+				t->verdict = VERDICT_UNJOINED;
+		} else if (ends && !t->ends_process && !t->ending) {
+			t->verdict = VERDICT_ALIVE;
+		}
+	}
+}
+
+static void prove_judge_stuck(struct model *m)
 {
 	unsigned groups = 0;
 
@@ -214,6 +308,13 @@ static enum model_proof prove_extent(const struct model *m)
 	return PROOF_FULL;
 }
 
+void prove_nothing(struct model *m)
+{
+	prove_link_waiters(m);
+	prove_judge_rest(m);
+	m->proof = PROOF_NONE;
+}
+
 int prove_tasks(struct model *m)
 {
 	struct prover p = { .m = m };
@@ -223,7 +324,9 @@ int prove_tasks(struct model *m)
 		return ERR_NOMEM;
 	prove_link_waiters(m);
 	prove_fixed_point(&p);
-	prove_judge(m);
+	prove_link_readers(m);
+	prove_judge_stuck(m);
+	prove_judge_rest(m);
 	m->proof = prove_extent(m);
 	free(p.worklist);
 	return 0;

@@ -15,4 +15,7 @@
 /* Set live, verdict, reason, group and chain_next of every task, and the model's proof. */
 int prove_tasks(struct model *m);
 
+/* The same for a process of which nothing can be proved (it is no more): nobody is live or stuck. */
+void prove_nothing(struct model *m);
+
 #endif

@@ -37,9 +37,6 @@
 /* How long to wait for the stop before looking for threads that block an exec. */
 #define JOIN_STEP_NS 100000000
 
-/* The head of struct pthread up to and with its tid (720 in glibc 2.36). */
-#define DESCRIPTOR_BYTES 1024
-
 /* Where an owner's tid may stand, from the futex word: mutex 8; rwlock 24 - 8 and 24 - 12. */
 static const int owner_offsets[] = { 8, 16, 12 };
 
@@ -94,7 +91,7 @@ static int capture_want_words(struct capture *c, const struct stop_thread *t)
 {
 	uint64_t word = arch_syscall_argument(&t->regs, 0);
 	uint64_t timeout = arch_syscall_argument(&t->regs, 3);
-	int rc = snapshot_want(c->memory, arch_thread_pointer(&t->regs), DESCRIPTOR_BYTES);
+	int rc = snapshot_want(c->memory, arch_thread_pointer(&t->regs), CAPTURE_DESCRIPTOR_BYTES);
 
 	if (!rc && capture_may_be_futex(t)) {
 		rc = capture_want_lock(c, word);
@@ -191,7 +188,8 @@ static pid_t capture_find_through(const struct capture *c)
 	return c->pid;
 }
 
-static int capture_while_stopped(struct capture *c, const struct target *t, struct err *e)
+static int capture_while_stopped(struct capture *c, const struct target *t, struct table *table,
+				 struct err *e)
 {
 	int rc;
 
@@ -212,6 +210,9 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 		rc = capture_copy(c, capture_want_stack, e);
 	if (!rc && t->pid_namespace_depth)
 		stop_translate_tids(c->stop);
+	/* The look goes without, if need be. */
+	if (!rc && table)
+		table_copy_take(table, &c->table, &c->table_error);
 	c->sleepers_slept = stop_sleepers_slept(c->stop);
 	if (!rc && capture_needs_relatives(c)) {
 		c->relative = relatives_find(c->pid, c->through);
@@ -224,6 +225,7 @@ struct capture_job {
 	struct capture *capture;
 	const struct target *target;
 	const struct stop_limits *limits;
+	struct table *table;
 	struct err *e;
 	int rc;
 };
@@ -239,7 +241,7 @@ static void *capture_run(void *arg)
 	job->rc = stop_begin(job->target->pid, job->limits, &c->stop, job->e);
 	if (job->rc)
 		return NULL;
-	job->rc = capture_while_stopped(c, job->target, job->e);
+	job->rc = capture_while_stopped(c, job->target, job->table, job->e);
 	c->pause_ns = stop_end(c->stop);
 	stop_collect_stragglers(c->stop);
 	return NULL;
@@ -259,11 +261,11 @@ static void capture_join(pthread_t thread, pid_t pid)
 
 /* The stop is taken in a thread of its own: when it ends, the kernel lets go whatever is still
  * traced, even threads that could not be stopped and so could not be detached. */
-int capture_take(const struct target *t, const struct stop_limits *limits, struct capture **out,
-		 struct err *e)
+int capture_take(const struct target *t, const struct stop_limits *limits, struct table *table,
+		 struct capture **out, struct err *e)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	struct capture_job job = { c, t, limits, e, 0 };
+	struct capture_job job = { c, t, limits, table, e, 0 };
 	sigset_t job_control, before;
 	pthread_t thread;
 	int rc;
@@ -300,6 +302,7 @@ void capture_free(struct capture *c)
 		return;
 	stop_free(c->stop);
 	snapshot_free(c->memory);
+	table_copy_free(c->table);
 	maps_free(&c->maps);
 	free(c);
 }

@@ -13,10 +13,15 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "readers/table.h"
 #include "target/maps.h"
 #include "target/snapshot.h"
 #include "target/stop.h"
 #include "target/target.h"
+
+/* What is copied of a thread's descriptor, struct pthread: its tid (at 720 in glibc 2.36) and the
+ * argument of its start routine (at 1600) lie within. */
+#define CAPTURE_DESCRIPTOR_BYTES 2304
 
 struct capture {
 	pid_t pid;
@@ -24,6 +29,8 @@ struct capture {
 	struct stop *stop; /* over: its registers are what remains */
 	struct maps maps;
 	struct snapshot *memory;
+	struct table_copy *table; /* the recording side's word, of the same moment; NULL: none */
+	struct err table_error;	  /* why not, if there is a table */
 	pid_t relative; /* another process that shares the memory; 0: none, or not needed */
 	uint64_t caught_signals; /* bit n-1: signal n has a handler */
 	bool sleepers_slept;	 /* threads left asleep (target/asleep.h) did not run meanwhile */
@@ -34,9 +41,10 @@ struct capture {
 	int64_t realtime_ns;
 };
 
-/* Take one. On return, failed or not, the process runs again. */
-int capture_take(const struct target *t, const struct stop_limits *limits, struct capture **out,
-		 struct err *e);
+/* Take one, with a copy of `table` (NULL: there is none). On return, failed or not, the process runs
+ * again. */
+int capture_take(const struct target *t, const struct stop_limits *limits, struct table *table,
+		 struct capture **out, struct err *e);
 void capture_free(struct capture *c);
 
 /* Thread ids in the process's own namespace: what lock words hold. */

@@ -74,12 +74,13 @@ void milder_describe_signals(uint64_t signals, char *buf, size_t size)
 		snprintf(buf + at, size - at, " and %d more", total - shown);
 }
 
-/* Exactly: libpthreadpool.so is no part of it. */
+/* Exactly: libpthreadpool.so is no part of it. strand's own library does nothing on its own
+ * account. */
 static bool milder_is_libc(const struct module *m)
 {
 	static const char *const names[] = {
-		"libc.so", "libc-2.", "libpthread.so", "libpthread-2.", "ld-linux-x86-64.so",
-		"ld-2.",   "ld-musl-"
+		"libc.so", "libc-2.",  "libpthread.so", "libpthread-2.", "ld-linux-x86-64.so",
+		"ld-2.",   "ld-musl-", "libstrand.so"
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -23,15 +23,17 @@
 
 /* -- the file --------------------------------------------------------------------------------- */
 
-/* A table, mapped for reading, or with `write` also for the fields of the watcher. */
+/* A table open for reading, or with `write` also for the fields of the watcher. */
 struct table;
 
 /* Fails in words for what is no table, one of another version, a truncated one. */
 int table_open(const char *path, bool write, struct table **out, struct err *e);
 void table_close(struct table *t);
 
-/* The live header, always whole in memory; it changes under the reader's eyes. */
-volatile struct wire_table *table_header(const struct table *t);
+/* The live header, always whole in memory. With `write` it changes under the reader's eyes and is
+ * to be asked for again before each use (a file that was cut short since gives a dead copy); else it
+ * is as of this call. */
+volatile struct wire_table *table_header(struct table *t);
 const char *table_path(const struct table *t);
 
 /* -- a copy ----------------------------------------------------------------------------------- */
@@ -51,20 +53,42 @@ const struct wire_task *table_copy_task(const struct table_copy *c, size_t i);
  * known); NULL if there is none. */
 const struct wire_task *table_copy_find_thread(const struct table_copy *c, pid_t tid_ns,
 					       uint64_t handle);
-/* The addresses of a stack id; 0 frames if the id is no good. */
+/* The record at that place of the file, if it is of a thread that has not begun yet; else NULL. */
+const struct wire_task *table_copy_find_unbegun(const struct table_copy *c, uint64_t offset);
+
+/* The addresses of a stack id (each inside its call); 0 frames if the id is no good. They are good
+ * as long as the copy. */
 size_t table_copy_stack(const struct table_copy *c, uint32_t id, const uint64_t **pcs,
 			bool *complete);
 
+/* The modules that were there when main began, one after the other: *at is 0 at first. False at the
+ * end. */
+bool table_copy_module(const struct table_copy *c, size_t *at, uint64_t *bias, const char **path);
+
 /* -- into the model --------------------------------------------------------------------------- */
 
-/* Add to the model what the table knows: numbers, names, creators, since when; read-holders as
- * owners of rwlocks; ended threads that nobody joined; which signals interrupt; lost records. Only
- * a thread's kernel state makes it blocked: where the record disagrees, the record is not used. */
-int table_enrich(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
-		 struct model *m, struct err *e);
+/* Does the table tell of this process image? `start_ticks` as in /proc; `main` is its first thread,
+ * with tid_ns and handle where they are known. */
+bool table_copy_is_of(const struct table_copy *c, uint64_t start_ticks, const struct task *main);
 
-/* Make the model of a process that is no more: from the table alone. Nothing is proved. */
-int table_read_dead(const struct table_copy *c, struct stacks *stacks, struct model *m,
-		    struct err *e);
+/* When the threads are in the model and have no numbers yet (or those of records known to be theirs):
+ * add numbers, names, creators, births,
+ * who ends the process, ended threads that nobody joined, lost records. Numbers the tasks. */
+int table_enrich_tasks(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
+		       struct model *m);
+
+/* When the waits are in it: since when, conds' mutexes, read-holders of rwlocks, which signals
+ * interrupt. Only a thread's kernel state makes it blocked: where the record disagrees, the record
+ * is not used. */
+int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
+		       struct model *m);
+
+/* Has task `t`, alive or unjoined at the exit, ended or been joined or detached by the time of the
+ * copy? */
+bool table_drops(const struct table_copy *c, const struct task *t);
+
+/* Make the tasks of a process that is no more: from the table alone. Nothing is proved. */
+int table_read_dead(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
+		    struct model *m);
 
 #endif

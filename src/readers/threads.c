@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "readers/futex.h"
 #include "readers/milder.h"
 #include "readers/waits.h"
 
@@ -24,6 +25,7 @@ struct threads_work {
 	struct birth *births; /* by birth */
 	struct waits_owner *owners;
 	size_t n;
+	const struct table_copy *table; /* of this very process image; NULL: none */
 };
 
 /* The main thread first, then by start time; threads of one clock tick by tid. */
@@ -80,6 +82,8 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 	b->task = task;
 	task->tid = t->tid;
 	task->tid_ns = t->tid_ns;
+	task->main = t->tid == w->in->capture->pid;
+	task->handle = t->state == STOP_THREAD_STOPPED ? arch_thread_pointer(&t->regs) : 0;
 	task->name = b->info.name[0] ? model_string(w->model, b->info.name) : NULL;
 	task->state = STATE_RUNNING;
 	switch (t->state) {
@@ -97,6 +101,7 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 		return 0;
 	case STOP_THREAD_DENIED:
 		task->live_because = "the kernel does not let it be stopped";
+		task->system = b->info.kernel_worker;
 		model_note(w->model, "a kernel worker of the process could not be stopped");
 		w->model->seen = SEEN_PARTIAL;
 		return 0;
@@ -112,6 +117,64 @@ static int threads_add_task(struct threads_work *w, struct birth *b)
 	return 0;
 }
 
+/* The record that the thread with this descriptor was given as the argument of its start routine, if
+ * it has not begun: nothing else tells whose record it is. */
+static const struct wire_task *threads_find_unbegun(const struct threads_work *w, uint64_t handle)
+{
+	static const char suffix[] = WIRE_TABLE_SUFFIX;
+	uint64_t words[CAPTURE_DESCRIPTOR_BYTES / 8];
+	size_t n = snapshot_read(w->in->capture->memory, handle, words, sizeof(words)) / 8;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mapping *m = maps_find(&w->in->capture->maps, words[i]);
+		size_t length = m && m->shared ? strlen(m->path) : 0;
+		const struct wire_task *r;
+
+		if (length < sizeof(suffix) ||
+		    strcmp(m->path + length + 1 - sizeof(suffix), suffix))
+			continue;
+		r = table_copy_find_unbegun(w->table, words[i] - m->start + m->offset);
+		if (r)
+			return r;
+	}
+	return NULL;
+}
+
+static void threads_match_unbegun(struct threads_work *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		struct task *t = w->births[i].task;
+		const struct wire_task *r = NULL;
+
+		if (t->handle && !table_copy_find_thread(w->table, t->tid_ns, t->handle))
+			r = threads_find_unbegun(w, t->handle);
+		if (r)
+			t->number = r->number;
+	}
+}
+
+/* What the recording side knows of them; without it they are numbered in order. */
+static int threads_name_tasks(struct threads_work *w)
+{
+	const struct capture *c = w->in->capture;
+	char why[700];
+
+	if (c->table && table_copy_is_of(c->table, w->in->target->start_ticks, w->births[0].task))
+		w->table = c->table;
+	if (w->table)
+		threads_match_unbegun(w);
+	if (w->table)
+		return table_enrich_tasks(w->table, c->monotonic_ns, w->in->stacks, w->model);
+	if (c->table)
+		model_note(w->model, "the table found is that of another program: it is not used");
+	if (c->table_error.code) {
+		err_format(&c->table_error, why, sizeof(why));
+		model_note(w->model, "%s", why);
+	}
+	model_number_tasks(w->model);
+	return 0;
+}
+
 static int threads_add_tasks(struct threads_work *w)
 {
 	int rc = 0;
@@ -123,7 +186,8 @@ static int threads_add_tasks(struct threads_work *w)
 		w->owners[i].task = w->births[i].task;
 		w->owners[i].thread_pointer = arch_thread_pointer(&w->births[i].thread->regs);
 	}
-	model_number_tasks(w->model);
+	if (!rc)
+		rc = threads_name_tasks(w);
 	qsort(w->owners, w->n, sizeof(*w->owners), owner_compare);
 	return rc;
 }
@@ -175,13 +239,61 @@ static bool threads_borrow_numbers(const struct threads_work *w)
 	return false;
 }
 
+/* In code of the shim's own: it is on its way, or waits, with the one that ends the process, for
+ * the look at the exit to be over. That is all that the shim ever waits for. */
+static void threads_read_in_shim(const struct stop_thread *t, struct task *task)
+{
+	struct futex_call call;
+
+	task->ends_process =
+		task->ends_process || futex_decode(&t->regs, arch_syscall_number(&t->regs), &call);
+	if (!task->ends_process)
+		task->live_because = "it is about to go on";
+}
+
+/* What a thread does is told by the frames inside of the shim's, which stand where the program
+ * called. */
+static int threads_read_wait(struct threads_work *w, const struct waits_context *ctx,
+			     struct birth *b, const struct unwind_frame *frames, size_t n)
+{
+	uint64_t pcs[UNWIND_FRAMES_MAX];
+	size_t inner;
+
+	for (inner = 0; inner < n; inner++) {
+		const struct unwind_frame *f = &frames[inner];
+
+		pcs[inner] = f->exact || !f->ip ? f->ip : f->ip - 1;
+		if (stacks_is_shim(w->in->stacks, pcs[inner]))
+			break;
+	}
+	if (!inner && n)
+		threads_read_in_shim(b->thread, b->task);
+	if ((!inner && n) || b->task->ends_process)
+		return 0;
+	return waits_read(ctx, b->thread, pcs, inner, b->task);
+}
+
+/* A thread that the C library keeps for itself (timers, asynchronous I/O): the recording side has
+ * seen all births but those within the library, and nothing but its code is on the stack. */
+static bool threads_is_library_own(const struct threads_work *w, const struct task *t)
+{
+	if (!w->table || t->recorded || t->main || !t->stack->n || !t->stack->complete ||
+	    table_copy_header(w->table)->lost_tasks ||
+	    (t->state == STATE_BLOCKED && !t->wait->has_deadline))
+		return false;
+	for (size_t i = 0; i < t->stack->n; i++)
+		if (!t->stack->v[i].system)
+			return false;
+	return true;
+}
+
 static int threads_read_one(struct threads_work *w, const struct waits_context *ctx,
 			    struct birth *b)
 {
 	struct unwind_frame frames[UNWIND_FRAMES_MAX];
-	uint64_t pcs[UNWIND_FRAMES_MAX];
 	bool complete;
 	size_t n;
+	int rc;
 
 	if (b->thread->state != STOP_THREAD_STOPPED && b->thread->state != STOP_THREAD_ASLEEP)
 		return 0;
@@ -191,12 +303,13 @@ static int threads_read_one(struct threads_work *w, const struct waits_context *
 		return 0;
 	}
 	unwinder_walk(w->in->unwinder, &b->thread->regs, frames, UNWIND_FRAMES_MAX, &n, &complete);
-	for (size_t i = 0; i < n; i++)
-		pcs[i] = frames[i].exact || !frames[i].ip ? frames[i].ip : frames[i].ip - 1;
+	rc = threads_read_wait(w, ctx, b, frames, n);
+	n = stacks_drop_shim(w->in->stacks, frames, n);
 	b->task->stack = stacks_intern(w->in->stacks, frames, n, complete);
 	if (!b->task->stack)
 		return ERR_NOMEM;
-	return waits_read(ctx, b->thread, pcs, n, b->task);
+	b->task->system = b->task->system || threads_is_library_own(w, b->task);
+	return rc;
 }
 
 static int threads_read_waits(struct threads_work *w)
@@ -231,6 +344,8 @@ int threads_read(const struct threads_input *in, struct model *m, struct err *e)
 		libc_distrust(in->libc);
 	if (!rc)
 		rc = threads_read_waits(&w);
+	if (!rc && w.table)
+		rc = table_enrich_waits(w.table, in->capture->monotonic_ns, in->stacks, m);
 	if (!rc)
 		rc = milder_apply(in, m);
 	if (in->capture->cut_short) {

@@ -181,6 +181,11 @@ static void waits_read_mutex(const struct waits_context *c, const struct futex_c
 		o->live_because = "the kernel wakes a waiter when the owner has ended";
 }
 
+/* Bits of __readers, nptl/pthread_rwlock_common.c: in the phase of the readers all that are counted
+ * hold the lock. */
+#define RWLOCK_WRITE_PHASE  1
+#define RWLOCK_READER_SHIFT 3
+
 static void waits_read_rwlock(const struct waits_context *c, struct object *o)
 {
 	struct glibc_rwlock rw;
@@ -188,10 +193,13 @@ static void waits_read_rwlock(const struct waits_context *c, struct object *o)
 	o->owner_state = OWNER_UNKNOWN;
 	if (!snapshot_read_whole(c->in->capture->memory, o->address, &rw, sizeof(rw)))
 		return;
-	if (rw.cur_writer)
+	if (rw.cur_writer) {
 		waits_set_owner(c, o, rw.cur_writer);
-	else
-		o->owner_state = OWNER_NONE;
+		return;
+	}
+	o->owner_state = OWNER_NONE;
+	if (!(rw.readers & RWLOCK_WRITE_PHASE))
+		o->readers = rw.readers >> RWLOCK_READER_SHIFT;
 }
 
 /* What each meaning of a futex becomes in the model. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * strand-report/1, the report for programs. Every key is always there, null where its value is
- * not known. Keys beyond the fixed ones: tid_ns and chain of a task; text, deadline_left_ns and
- * mutex of a wait; attribute, owner_state and owner_tid of an object; inlined and system of
- * a frame.
+ * not known. Keys beyond the fixed ones: tid_ns, born_ns, start and chain of a task; start of a
+ * finding; text, deadline_left_ns and mutex of a wait; attribute, owner_state, owner_tid and holders
+ * of an object; inlined and system of a frame.
  *
  * The report streams: the outer braces and lists are written here, and only one finding, task or
  * module at a time is built as a tree. Each stands on a line of its own.
@@ -94,6 +94,14 @@ static json_t *json_task_id(const struct task *t)
 	return t ? json_string(t->id) : json_null();
 }
 
+/* The creator, also when it is no longer there. */
+static json_t *json_creator_id(const struct task *t)
+{
+	if (!t->parent && t->parent_number)
+		return json_sprintf("T%" PRIu64, t->parent_number);
+	return json_task_id(t->parent);
+}
+
 static json_t *json_frame(const struct frame *f)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "function", json_text(f->function),
@@ -120,6 +128,29 @@ fail:
 	return NULL;
 }
 
+/* The first frame: of a start routine there is one, or what was inlined into it. */
+static json_t *json_start(const struct task *t)
+{
+	return t->start && t->start->n ? json_frame(&t->start->v[t->start->n - 1]) : json_null();
+}
+
+static json_t *json_holders(const struct object *o)
+{
+	json_t *list;
+	size_t i;
+
+	if (!o->holders)
+		return json_null();
+	list = json_array();
+	for (i = 0; i < o->holder_count; i++)
+		if (json_array_append_new(list, json_task_id(o->holders[i])) < 0)
+			goto fail;
+	return list;
+fail:
+	json_decref(list);
+	return NULL;
+}
+
 static json_t *json_owner_state(enum owner_state s)
 {
 	static const char *const names[] = { NULL, "unknown", "task", "ended", "foreign" };
@@ -127,16 +158,22 @@ static json_t *json_owner_state(enum owner_state s)
 	return json_text(names[s]);
 }
 
+static bool json_is_owned(const struct object *o)
+{
+	return o->owner_state == OWNER_TASK || o->owner_state == OWNER_ENDED;
+}
+
 static json_t *json_object_of(const struct object *o)
 {
 	if (!o)
 		return json_null();
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", object_kind_name(o->kind),
-			 "address", o->address ? json_address(o->address) : json_null(), "name",
-			 json_text(o->name), "owner",
-			 json_task_id(o->owner_state == OWNER_TASK ? o->owner : NULL), "attribute",
-			 json_text(o->attribute), "owner_state", json_owner_state(o->owner_state),
-			 "owner_tid", json_count_or_null((uint64_t)o->owner_tid));
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", object_kind_name(o->kind),
+		"address", o->address ? json_address(o->address) : json_null(), "name",
+		json_text(o->name), "owner", json_task_id(json_is_owned(o) ? o->owner : NULL),
+		"attribute", json_text(o->attribute), "owner_state",
+		json_owner_state(o->owner_state), "owner_tid",
+		json_count_or_null((uint64_t)o->owner_tid), "holders", json_holders(o));
 }
 
 static json_t *json_wait(const struct wait *w)
@@ -182,9 +219,9 @@ static json_t *json_chain(struct json_out *out, const struct task *t)
 
 static json_t *json_created_by(const struct task *t)
 {
-	if (!t->parent && !t->created_by)
+	if (!t->parent && !t->parent_number && !t->created_by)
 		return json_null();
-	return json_pack("{s:o, s:o}", "task", json_task_id(t->parent), "stack",
+	return json_pack("{s:o, s:o}", "task", json_creator_id(t), "stack",
 			 json_stack(t->created_by));
 }
 
@@ -222,12 +259,12 @@ static json_t *json_finding(const struct json_out *out, const struct finding *f)
 	const struct task *t = f->longest;
 	bool judged_at_wait = f->verdict != VERDICT_UNJOINED;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o}", "id", f->id, "site",
-			 f->site, "verdict", json_verdict(f->verdict), "count",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o, s:o}", "id", f->id,
+			 "site", f->site, "verdict", json_verdict(f->verdict), "count",
 			 json_count(f->count), "tasks", json_finding_tasks(f, out->o->max_tasks),
 			 "trend", "wait", json_wait(judged_at_wait ? t->wait : NULL), "reason",
 			 json_reason(f), "stack", json_stack(judged_at_wait ? t->stack : NULL),
-			 "created_by", json_created_by(t));
+			 "start", json_start(t), "created_by", json_created_by(t));
 }
 
 static bool json_frames_equal(const struct frame *a, const struct frame *b)
@@ -254,20 +291,22 @@ static json_t *json_task(struct json_out *out, const struct task *t)
 {
 	const struct finding *f = t->finding;
 	bool same_stack = f && json_stacks_equal(t->stack, f->longest->stack);
-	bool same_creator = f && t->parent == f->longest->parent &&
+	bool same_creator = f && t->parent_number == f->longest->parent_number &&
+			    t->parent == f->longest->parent &&
 			    json_stacks_equal(t->created_by, f->longest->created_by);
 
 	return json_pack(
 		"{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:n, s:n, s:o, "
-		"s:o, s:o}",
+		"s:o, s:o, s:o, s:o}",
 		"id", t->id, "kind", task_kind_name(t->kind), "system", t->system, "name",
 		json_text(t->name), "tid", json_count_or_null((uint64_t)t->tid), "tid_ns",
 		json_count_or_null((uint64_t)t->tid_ns), "goid", json_count_or_null(t->goid),
-		"parent", json_task_id(t->parent), "state", task_state_name(t->state), "verdict",
+		"parent", json_creator_id(t), "state", task_state_name(t->state), "verdict",
 		json_verdict(t->verdict), "finding", json_text(f ? f->id : NULL), "wait",
 		json_wait(t->wait), "wait_reason", "labels", "stack",
 		json_stack(same_stack ? NULL : t->stack), "created_by",
-		same_creator ? json_null() : json_created_by(t), "chain", json_chain(out, t));
+		same_creator ? json_null() : json_created_by(t), "born_ns", json_time(t->born_ns),
+		"start", json_start(t), "chain", json_chain(out, t));
 }
 
 static json_t *json_module(const struct model_module *mod)
@@ -300,8 +339,9 @@ static void json_put_process(struct json_out *out)
 	json_put_key(out, "exe", json_text(m->exe));
 	json_put_key(out, "argv", json_argv(m));
 	json_put_key(out, "moment", json_text(moment_name(m->moment)));
-	json_put_key(out, "status", json_null());
-	json_put_key(out, "signal", json_null());
+	json_put_key(out, "status",
+		     m->exit_status < 0 ? json_null() : json_integer(m->exit_status));
+	json_put_key(out, "signal", json_count_or_null((uint64_t)m->exit_signal));
 	json_put_text(out, ",\n\"modules\":[");
 	for (i = 0; i < m->module_count; i++) {
 		json_put_text(out, i ? ",\n" : "\n");
@@ -353,29 +393,43 @@ static json_t *json_truncated(const struct selection *s)
 			 json_count(s->left_out_of_findings));
 }
 
+/* One process, up to what comes behind its notes. */
+static int json_put_image(struct json_out *out)
+{
+	struct selection s;
+	int err = selection_make(out->m, out->o, &s);
+
+	if (err < 0)
+		goto end;
+	json_put_text(out, "{\"schema\":\"strand-report/1\"");
+	json_put_key(out, "strand", json_string(PACKAGE_VERSION));
+	json_put_process(out);
+	json_put_look(out);
+	json_put_lists(out, &s);
+	json_put_key(out, "truncated", json_truncated(&s));
+	json_put_key(out, "notes", json_lines(out->m->notes, out->m->note_count));
+end:
+	selection_free(&s);
+	return err;
+}
+
 int report_json(const struct model *m, const struct report_options *o, FILE *file, struct err *e)
 {
 	struct json_out out = { .file = file, .m = m, .o = o };
-	struct selection s;
+	int err = ERR_NOMEM;
 
 	out.chain = calloc(1, sizeof(*out.chain));
-	if (selection_make(m, o, &s) < 0 || !out.chain) {
-		out.failed = true;
-		goto out;
+	if (out.chain)
+		err = json_put_image(&out);
+	json_put_text(&out, ",\n\"children\":[");
+	for (out.m = m->next; out.m && !err; out.m = out.m->next) {
+		json_put_text(&out, out.m == m->next ? "\n" : ",\n");
+		err = json_put_image(&out);
+		json_put_text(&out, ",\n\"children\":[]}");
 	}
-	json_put_text(&out, "{\"schema\":\"strand-report/1\"");
-	json_put_key(&out, "strand", json_string(PACKAGE_VERSION));
-	json_put_process(&out);
-	json_put_look(&out);
-	json_put_lists(&out, &s);
-	json_put_key(&out, "truncated", json_truncated(&s));
-	json_put_key(&out, "notes", json_lines(m->notes, m->note_count));
-	json_put_key(&out, "children", json_array());
-	json_put_text(&out, "}\n");
-out:
-	selection_free(&s);
+	json_put_text(&out, "]}\n");
 	free(out.chain);
-	if (out.failed && !ferror(file))
+	if (err < 0 || (out.failed && !ferror(file)))
 		return err_set(e, ERR_NOMEM, "the report");
 	return 0;
 }

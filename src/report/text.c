@@ -12,31 +12,92 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "prove/words.h"
 #include "report/formats.h"
 #include "report/layout.h"
 #include "report/select.h"
 #include "report/utf8.h"
 
+#define EXE_COLUMNS 20 /* of the program's path, at least */
+
+/* ", exited with 3", ", killed by SIGKILL"; "" as long as it has not ended. */
+static void text_format_end(const struct model *m, char *buf, size_t size)
+{
+	const char *abbreviation = m->exit_signal > 0 ? sigabbrev_np(m->exit_signal) : NULL;
+
+	buf[0] = '\0';
+	if (abbreviation)
+		snprintf(buf, size, ", killed by SIG%s", abbreviation);
+	else if (m->exit_signal > 0)
+		snprintf(buf, size, ", killed by signal %d", m->exit_signal);
+	else if (m->exit_status >= 0)
+		snprintf(buf, size, ", exited with %d", m->exit_status);
+}
+
+/* "2 stuck, 1 alive", "none proved stuck" while it goes on, "nothing left behind" at its end. */
+static void text_format_found(const struct model *m, char *buf, size_t size)
+{
+	static const enum verdict verdicts[] = { VERDICT_STUCK, VERDICT_ALIVE, VERDICT_UNJOINED };
+	struct words w;
+	size_t i, n;
+
+	words_begin(&w, buf, size);
+	for (i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		n = selection_count_verdict(m, verdicts[i]);
+		if (n)
+			words_add(&w, "%s%zu %s", w.used ? ", " : "", n, verdict_name(verdicts[i]));
+	}
+	if (!w.used && m->moment == MOMENT_EXIT)
+		words_add(&w, "nothing left behind");
+	else if (!w.used)
+		words_add(&w, m->moment == MOMENT_KILLED ? "nothing proved" : "none proved stuck");
+	if (m->lost)
+		words_add(&w, ", %zu record%s lost", m->lost, m->lost == 1 ? "" : "s");
+}
+
+/* How it was looked at: "(stopped for 1.8 ms when its time was up)". At its exit is what its end
+ * says already. */
+static void text_format_look(const struct model *m, char *buf, size_t size)
+{
+	static const char *const moments[] = {
+		[MOMENT_TIMEOUT] = " when its time was up",
+		[MOMENT_SIGNAL] = " when a signal came",
+		[MOMENT_DEADLOCK] = " when nobody was live",
+		[MOMENT_KILLED] = "",
+	};
+	char pause[40];
+
+	if (m->moment == MOMENT_KILLED) {
+		snprintf(buf, size, "(not stopped: it was gone)");
+		return;
+	}
+	chain_format_duration(m->pause_ns, pause, sizeof(pause));
+	snprintf(buf, size, "(stopped for %s%s)", pause,
+		 moments[m->moment] ? moments[m->moment] : "");
+}
+
 /* One line: the path of the program gives way if there is too little room. */
 static void text_put_header(struct text *t)
 {
 	const struct model *m = t->m;
-	size_t stuck = selection_count_verdict(m, VERDICT_STUCK), used;
-	char found[40] = "none proved stuck", pause[40], begin[40], end[160], exe[512];
+	char found[100], look[100], begin[40], ended[60], end[300], exe[512];
 	char *clean = utf8_printable(m->exe ? m->exe : "unknown program");
+	size_t used;
 
 	if (!clean) {
 		t->out.failed = true;
 		return;
 	}
-	if (stuck)
-		snprintf(found, sizeof(found), "%zu stuck", stuck);
-	chain_format_duration(m->pause_ns, pause, sizeof(pause));
+	text_format_found(m, found, sizeof(found));
+	text_format_look(m, look, sizeof(look));
+	text_format_end(m, ended, sizeof(ended));
 	snprintf(begin, sizeof(begin), "process %d, ", (int)m->pid);
-	snprintf(end, sizeof(end), ": %zu task%s, %s (stopped for %s)", m->task_count,
-		 m->task_count == 1 ? "" : "s", found, pause);
+	snprintf(end, sizeof(end), "%s: %zu task%s, %s %s", ended, m->task_count,
+		 m->task_count == 1 ? "" : "s", found, look);
 	used = strlen(begin) + strlen(end);
-	layout_cut_path(clean, LAYOUT_COLUMNS - used, exe, sizeof(exe));
+	layout_cut_path(clean,
+			used + EXE_COLUMNS < LAYOUT_COLUMNS ? LAYOUT_COLUMNS - used : EXE_COLUMNS,
+			exe, sizeof(exe));
 	text_put(&t->out, STYLE_BOLD, 0, "%s%s%s", begin, exe, end);
 	free(clean);
 	if (m->seen != SEEN_FULL)
@@ -56,24 +117,63 @@ static void text_put_notes(struct text *t)
 		text_put(&t->out, STYLE_PLAIN, 2, "- %s", t->m->notes[i]);
 }
 
+/* A program that never had a second task was not looked at: there is nothing to say of it. */
+static bool text_has_nothing(const struct model *m)
+{
+	return m->seen == SEEN_NONE && !m->task_count && !m->note_count;
+}
+
+/* Is it of use to say what waits that are not proved hang on? Not of a program that has come to its
+ * end, unless all is wanted. */
+static bool text_wants_hangs(const struct text *t)
+{
+	return t->o->all || (t->m->moment != MOMENT_EXIT && t->m->moment != MOMENT_KILLED);
+}
+
+static bool text_wants_notes(const struct text *t)
+{
+	return t->o->all || t->m->finding_count || t->m->seen != SEEN_FULL || t->m->lost ||
+	       t->m->moment != MOMENT_EXIT;
+}
+
+/* Of a process that is no more who waited where is all that is known. */
+static bool text_wants_tasks(const struct text *t)
+{
+	return t->o->all || t->m->moment == MOMENT_KILLED;
+}
+
+static int text_put_image(struct text *t)
+{
+	int err;
+
+	text_put_header(t);
+	err = text_put_findings(t);
+	if (!err && text_wants_hangs(t))
+		err = text_put_hangs(t);
+	if (!err && text_wants_tasks(t))
+		err = text_put_tasks(t);
+	if (text_wants_notes(t))
+		text_put_notes(t);
+	return err;
+}
+
 int report_text(const struct model *m, const struct report_options *o, FILE *file, struct err *e)
 {
-	struct text t = { .m = m, .o = o, .out = { .file = file, .colour = o->colour } };
-	int err = ERR_NOMEM;
+	struct text t = { .o = o, .out = { .file = file, .colour = o->colour } };
+	bool first = true;
+	int err = 0;
 
 	t.chain = calloc(1, sizeof(*t.chain));
-	if (!t.chain)
-		goto out;
-	text_put_header(&t);
-	err = text_put_findings(&t);
-	if (!err)
-		err = text_put_hangs(&t);
-	if (!err)
-		err = text_put_tasks(&t);
-	text_put_notes(&t);
-out:
+	for (t.m = m; t.m && t.chain && !err; t.m = t.m->next) {
+		if (text_has_nothing(t.m))
+			continue;
+		if (!first)
+			text_put_blank(&t.out);
+		first = false;
+		err = text_put_image(&t);
+	}
+	if (!t.chain || err < 0 || t.out.failed)
+		err = err_set(e, ERR_NOMEM, "the report");
 	free(t.chain);
-	if (err < 0 || t.out.failed)
-		return err_set(e, ERR_NOMEM, "the report");
-	return 0;
+	return err;
 }

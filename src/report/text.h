@@ -43,4 +43,9 @@ void text_format_place(const struct stack *s, size_t frames, char *buf, size_t s
 void text_put_frames(struct text *t, const struct stack *s, bool user_only, size_t max,
 		     size_t indent);
 
+/* Who started it, where, and at most `max` frames of the stack at that moment; nothing if neither is
+ * known. `named`: begin with the task. */
+void text_put_creator(struct text *t, const struct task *task, bool named, size_t max,
+		      size_t indent);
+
 #endif

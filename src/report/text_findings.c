@@ -4,6 +4,7 @@
  * of the cycle is stuck. A chain that runs into one shown above stops there, so that a hundred
  * tasks behind one deadlock do not repeat it a hundred times.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "err.h"
@@ -12,10 +13,16 @@
 
 #define HEAD_IDS_COLUMNS 40
 #define FRAMES_SHOWN	 6
+#define CREATOR_FRAMES	 12
 
 /* The reason in a few words, for one task and for more. */
 static const char *finding_words(const struct finding *f, bool more)
 {
+	if (f->verdict == VERDICT_UNJOINED)
+		return more ? ": finished, and nobody joined them"
+			    : ": finished, and nobody joined it";
+	if (f->verdict == VERDICT_ALIVE && f->longest->reason == REASON_NONE)
+		return ": not finished when the process ended";
 	switch (f->longest->reason) {
 	case REASON_CYCLE:
 		return ": a cycle";
@@ -91,15 +98,16 @@ static int finding_put_chain(struct text *t, const struct finding *f, struct has
 	return 0;
 }
 
-static void finding_put_creator(struct text *t, const struct task *task)
+/* Of a thread that has ended, the place where it began is all there is. */
+static void finding_put_start(struct text *t, const struct task *task)
 {
 	char place[160];
 
-	if (!task->parent && !task->created_by)
-		return;
-	text_format_place(task->created_by, 1, place, sizeof(place));
-	text_put(&t->out, STYLE_PLAIN, 4, "created by %s%s%s", task->parent ? task->parent->id : "",
-		 task->parent && place[0] ? " in " : "", place);
+	text_format_place(task->start, 1, place, sizeof(place));
+	if (place[0])
+		text_put(&t->out, STYLE_PLAIN, 4, "began in %s", place);
+	else if (task->start)
+		text_put_frames(t, task->start, false, 1, 4);
 }
 
 /* Whose stack it is need only be said if the block has several. */
@@ -113,8 +121,11 @@ static void finding_put_stack(struct text *t, const struct finding *f, bool alon
 		text_put(&t->out, STYLE_PLAIN, 2, "%s, and %zu more like it:", tasks, f->count - 1);
 	else if (!alone)
 		text_put(&t->out, STYLE_PLAIN, 2, "%s:", tasks);
-	text_put_frames(t, task->stack, true, FRAMES_SHOWN, 4);
-	finding_put_creator(t, task);
+	if (f->verdict == VERDICT_UNJOINED)
+		finding_put_start(t, task);
+	else
+		text_put_frames(t, task->stack, true, FRAMES_SHOWN, 4);
+	text_put_creator(t, task, false, CREATOR_FRAMES, 4);
 }
 
 /* The tasks of findings[0 .. n-1], ascending; the caller's to free. */
@@ -127,7 +138,7 @@ static const struct task **findings_collect(const struct model *m, struct findin
 	*count = 0;
 	for (i = 0; i < n; i++)
 		*count += findings[i]->count;
-	tasks = malloc((*count + 1) * sizeof(*tasks));
+	tasks = calloc(*count + 1, sizeof(*tasks));
 	if (!tasks)
 		return NULL;
 	*count = 0;
@@ -151,7 +162,8 @@ static int findings_put_block(struct text *t, struct finding *const *findings, s
 		return ERR_NOMEM;
 	text_format_tasks(t->m, tasks, count, HEAD_IDS_COLUMNS, head, sizeof(head));
 	text_put_blank(&t->out);
-	text_put(&t->out, STYLE_ALARM, 0, "%s  %s%s", finding_title(findings[0]->verdict), head,
+	text_put(&t->out, findings[0]->verdict == VERDICT_STUCK ? STYLE_ALARM : STYLE_BOLD, 0,
+		 "%s  %s%s", finding_title(findings[0]->verdict), head,
 		 finding_words(findings[0], count > 1));
 	if (findings[0]->verdict != VERDICT_UNJOINED)
 		err = finding_put_chain(t, findings[0], shown);

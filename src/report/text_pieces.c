@@ -185,3 +185,21 @@ void text_put_frames(struct text *t, const struct stack *s, bool user_only, size
 	else if (!s->complete && !user_only)
 		text_put(&t->out, STYLE_DIM, indent, "… (it could not be followed further)");
 }
+
+void text_put_creator(struct text *t, const struct task *task, bool named, size_t max,
+		      size_t indent)
+{
+	char place[300], id[32] = "";
+
+	if (!task->parent_number && !task->parent && !task->created_by)
+		return;
+	if (task->parent)
+		snprintf(id, sizeof(id), "%s", task->parent->id);
+	else if (task->parent_number)
+		snprintf(id, sizeof(id), "T%" PRIu64, task->parent_number);
+	text_format_place(task->created_by, max ? 1 : 2, place, sizeof(place));
+	text_put(&t->out, STYLE_PLAIN, indent, "%s%screated by %s%s%s", named ? task->id : "",
+		 named ? " " : "", id, id[0] && place[0] ? " at " : "", place);
+	if (task->created_by && max)
+		text_put_frames(t, task->created_by, true, max, indent + 2);
+}

@@ -18,6 +18,7 @@
 #define CHAIN_LINES_SHOWN 8
 #define CHAIN_LINES_TAIL  2
 #define FRAMES_SHOWN	  40
+#define CREATORS_SHOWN	  3
 
 /* "; the others likewise", "; likewise T4, T6-T9" behind the first line of a chain. */
 static void group_add_likewise(const struct task_group *g, const struct task_cluster *c, char *line)
@@ -66,6 +67,35 @@ static void group_put_cluster(struct text *t, const struct task_group *g,
 	group_put_lines(t, chain);
 }
 
+static bool group_same_creator(const struct task *a, const struct task *b)
+{
+	return a->created_by == b->created_by && a->parent_number == b->parent_number &&
+	       a->parent == b->parent;
+}
+
+/* Who started them: once if it was one, by one place; else the first few, each with the first task
+ * that was started like that. */
+static void group_put_creators(struct text *t, const struct task_group *g)
+{
+	const struct task *shown[CREATORS_SHOWN];
+	size_t n = 0, more = 0, i, k;
+
+	for (i = 0; i < g->count; i++) {
+		for (k = 0; k < n && !group_same_creator(shown[k], g->tasks[i]); k++)
+			;
+		if (k < n)
+			continue;
+		if (n < CREATORS_SHOWN)
+			shown[n++] = g->tasks[i];
+		else
+			more++;
+	}
+	for (i = 0; i < n; i++)
+		text_put_creator(t, shown[i], n > 1, 0, 4);
+	if (more)
+		text_put(&t->out, STYLE_PLAIN, 4, "%zu more were created at other places", more);
+}
+
 static void group_put(struct text *t, const struct task_group *g)
 {
 	size_t shown = g->cluster_count < CLUSTERS_SHOWN ? g->cluster_count : CLUSTERS_SHOWN;
@@ -82,7 +112,9 @@ static void group_put(struct text *t, const struct task_group *g)
 	if (rest)
 		text_put(&t->out, STYLE_PLAIN, 2, "… and %zu more that wait at the same place",
 			 rest);
-	text_put_frames(t, g->tasks[0]->stack, false, FRAMES_SHOWN, 4);
+	if (g->tasks[0]->state != STATE_ENDED)
+		text_put_frames(t, g->tasks[0]->stack, false, FRAMES_SHOWN, 4);
+	group_put_creators(t, g);
 }
 
 static void text_put_left_out(struct text *t, const struct selection *s)
@@ -97,10 +129,14 @@ static void text_put_left_out(struct text *t, const struct selection *s)
 
 int text_put_tasks(struct text *t)
 {
+	struct report_options every = *t->o;
 	struct grouping g = { 0 };
 	struct selection s;
 	size_t i;
-	int err = selection_make(t->m, t->o, &s);
+	int err;
+
+	every.all = true;
+	err = selection_make(t->m, &every, &s);
 
 	if (!err)
 		err = grouping_make(s.tasks, s.count, &g);
@@ -108,7 +144,7 @@ int text_put_tasks(struct text *t)
 		goto out;
 	if (s.count) {
 		text_put_blank(&t->out);
-		text_put(&t->out, STYLE_BOLD, 0, "%s by stack", t->o->all ? "All tasks" : "Tasks");
+		text_put(&t->out, STYLE_BOLD, 0, "All tasks by stack");
 	}
 	for (i = 0; i < g.count; i++)
 		group_put(t, &g.groups[i]);

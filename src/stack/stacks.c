@@ -10,6 +10,8 @@
 
 #include "err.h"
 
+#define SHIM_NAME "libstrand.so"
+
 struct stacks {
 	struct model *model;
 	const struct modules *mods;
@@ -62,6 +64,23 @@ void stacks_free(struct stacks *s)
 static uint64_t code_address(const struct unwind_frame *f)
 {
 	return f->exact || !f->ip ? f->ip : f->ip - 1;
+}
+
+bool stacks_is_shim(const struct stacks *s, uint64_t pc)
+{
+	const struct module *m = modules_find(s->mods, pc);
+
+	return m && !strcmp(m->soname ? m->soname : m->name, SHIM_NAME);
+}
+
+size_t stacks_drop_shim(const struct stacks *s, struct unwind_frame *frames, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!stacks_is_shim(s, code_address(&frames[i])))
+			frames[kept++] = frames[i];
+	return kept;
 }
 
 static uint64_t hash_step(uint64_t h, uint64_t value)

@@ -26,6 +26,12 @@ void stacks_free(struct stacks *s);
 struct stack *stacks_intern(struct stacks *s, const struct unwind_frame *frames, size_t n,
 			    bool complete);
 
+/* Is that code of libstrand.so, which stands between the program and the C library? */
+bool stacks_is_shim(const struct stacks *s, uint64_t pc);
+
+/* Leave such frames out, in place; returns how many frames are left. */
+size_t stacks_drop_shim(const struct stacks *s, struct unwind_frame *frames, size_t n);
+
 /* Name the frames of all stacks: functions, files, lines, inlined frames (which are inserted).
  * Stacks keep their addresses in memory; their frames are replaced. */
 int stacks_name(struct stacks *s, struct symbols *symbols);

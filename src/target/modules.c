@@ -16,8 +16,10 @@
 #include "target/module_open.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096ull
@@ -350,6 +352,65 @@ int modules_open(pid_t pid, const struct maps *maps, struct modules **out, struc
 		return err_set(e, code, "cannot list the modules of process %d", (int)pid);
 	}
 	mark_main_program(m, &opener);
+	*out = m;
+	return 0;
+}
+
+static int open_regular(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || (!fstat(fd, &st) && S_ISREG(st.st_mode)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Make a module of a file that is said to have been loaded, if it is one. */
+static int consider_file(struct modules *m, const struct modules_file *from)
+{
+	struct elf_file *file = NULL;
+	struct module *mod;
+	int fd = open_regular(from->path), code;
+
+	if (fd < 0)
+		return 0;
+	code = elf_file_open(fd, &file);
+	if (code) {
+		close(fd);
+		return code == ERR_NOMEM ? code : 0;
+	}
+	mod = add_module(m);
+	if (!mod) {
+		elf_file_close(file);
+		return ERR_NOMEM;
+	}
+	mod->fd = elf_file_fd(file);
+	mod->file = file;
+	mod->bias = from->bias;
+	find_extent(file, mod->bias, &mod->start, &mod->end);
+	if (mod->end < mod->start) /* no program header fits this bias */
+		mod->start = mod->end = 0;
+	mod->soname = elf_file_soname(file);
+	mod->build_id_bytes = elf_file_build_id(file, mod->build_id, sizeof(mod->build_id));
+	mod->main_program = m->n == 1;
+	return set_names(mod, from->path);
+}
+
+int modules_open_files(const struct modules_file *v, size_t n, struct modules **out, struct err *e)
+{
+	struct modules *m = calloc(1, sizeof(*m));
+	int code = m ? 0 : ERR_NOMEM;
+
+	for (size_t i = 0; i < n && !code; i++)
+		code = consider_file(m, &v[i]);
+	if (!code)
+		code = sort_modules(m);
+	if (code) {
+		modules_close(m);
+		return err_set(e, code, "cannot list the modules of a table");
+	}
 	*out = m;
 	return 0;
 }

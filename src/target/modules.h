@@ -43,6 +43,15 @@ struct modules;
 /* Find and open the modules of process `pid` in `maps`. A file that cannot be opened or parsed
  * stays listed with fd -1. Fails only for lack of memory. Frees with modules_close(). */
 int modules_open(pid_t pid, const struct maps *maps, struct modules **out, struct err *e);
+
+/* The same from a list of files and where they were loaded: the modules of a process that is no
+ * more. Paths are as strand sees them; what stands there now may not be what stood there then. */
+struct modules_file {
+	const char *path;
+	uint64_t bias;
+};
+int modules_open_files(const struct modules_file *v, size_t n, struct modules **out, struct err *e);
+
 void modules_close(struct modules *m);
 
 size_t modules_count(const struct modules *m);

@@ -81,6 +81,26 @@ static void stop_take_down(struct slot *t, int status)
 	}
 }
 
+/* waitpid() for one thread, not waiting. But what the main thread's end says of the whole process
+ * is left where it is: that is for the parent, which strand may be. */
+static pid_t stop_wait(const struct stop *s, pid_t tid, int *status)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (tid != s->pid)
+		return waitpid(tid, status, __WALL | WNOHANG);
+	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL))
+		return -1;
+	if (info.si_pid) {
+		*status = info.si_status << 8 | 0x7f;
+		return tid;
+	}
+	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL))
+		return -1;
+	*status = 0; /* it has exited, however */
+	return info.si_pid;
+}
+
 /* Look once at every awaited thread; returns how many are still awaited. */
 static size_t stop_collect_once(struct stop *s, bool *progress)
 {
@@ -94,7 +114,7 @@ static size_t stop_collect_once(struct stop *s, bool *progress)
 
 		if (t->phase != SLOT_INTERRUPTED)
 			continue;
-		got = waitpid(t->thread.tid, &status, __WALL | WNOHANG);
+		got = stop_wait(s, t->thread.tid, &status);
 		if (got == 0 || (got < 0 && errno == EINTR)) {
 			awaited++;
 			continue;

@@ -38,6 +38,9 @@ int tables_list(const char *directory, struct tables_entry **out, size_t *n, str
  * when it cannot be told (another namespace) it is. */
 bool tables_entry_lives(const struct tables_entry *entry, uint64_t pid_namespace);
 
+/* The inode of strand's own PID namespace; 0 if it cannot be known. */
+uint64_t tables_own_namespace(void);
+
 /* Remove files of processes that are no more. Errors are nobody's trouble. */
 void tables_remove_stale(const char *directory);
 

@@ -3,7 +3,8 @@
 
 Programs that would notice (EINTR, signals, stopped threads), strand killed in the middle of a look,
 processes that end, execute and fork while they are looked at, servers under load (servers.py), and
-whatever cannot be looked at at all: one clear line, status 125 (bad_input.py).
+whatever cannot be looked at at all: one clear line, status 125 (bad_input.py), or cannot be run
+(bad_runs.py). Programs with the shim in front of them, which must not notice (shim.py).
 """
 import contextlib
 import difflib
@@ -21,7 +22,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "programs")]
 
 import bad_input  # noqa: E402
+import bad_runs  # noqa: E402
 import servers  # noqa: E402
+import shim  # noqa: E402
 from looking import (  # noqa: E402
     Running, build, check_report, check_untraced, look, read_proc, saw_half,
     show_findings, text_report, threads)
@@ -336,4 +339,6 @@ def cases(ctx, long):
     yield case("odd-names", odd_names)
     yield case("same-every-time", same_every_time, looks)
     yield from bad_input.cases(ctx)
+    yield from bad_runs.cases(ctx)
+    yield from shim.cases(ctx, long)
     yield from servers.cases(ctx, long)

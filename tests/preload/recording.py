@@ -495,7 +495,7 @@ def check_early(ctx):
     """A constructor that runs before ours, a destructor that runs after."""
     early = os.path.join(ctx.tmp, "early-%d.so" % os.getpid())
     done = ctx.run(["cc", "-shared", "-fPIC", "-O2", "-pthread", "-o", early,
-                    ctx.path("tests", "preload", "early.c")])
+                    ctx.path("tests", "preload", "early_threads.c")])
     require(done.status == 0, "%s", done)
     lives = Lives(ctx, "one-by-one", 3, more_env={"LD_PRELOAD": library(ctx) + ":" + early})
     lives.ready()

@@ -21,7 +21,7 @@ HEADER = struct.Struct("<8sIIIIQQQQiIQIIQQQQIIIiiIQQQ1024s")
 SEGMENT = struct.Struct("<QII")
 TASK = struct.Struct("<IHHQQQQQQQiI16s4Q4sI")
 WAIT = struct.Struct("<IHHQQQQ8Q")
-HEADER_BYTES, TASK_BYTES, SEGMENTS = 5024, 232, 240
+HEADER_BYTES, TASK_BYTES, SEGMENTS = 5024, 240, 240
 
 
 class Broken(Exception):
@@ -36,7 +36,7 @@ def require(condition, text):
 class Wait:
     def __init__(self, data):
         (self.sequence, self.op, self.flags, self.object, self.second, self.since_ns,
-         self.deadline_ns, *self.context) = WAIT.unpack(data)
+         self.deadline_ns, *self.context) = WAIT.unpack_from(data)
 
 
 class Task:

@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: orders_lock users_lock
  * frame: place_order
  * frame: update_user

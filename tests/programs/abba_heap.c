@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * variants: -O0 -O2
  *
  * What it is: one mutex of the cycle is in a heap block, the other on main's stack, and main

@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  *
  * What it is: two mutexes locked in opposite order, each at the very beginning of a mapping of
  * its own, with nothing mapped before it.

@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: left right
  * variants: -O0 -O2 pidns
  *

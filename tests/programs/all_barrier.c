@@ -2,6 +2,7 @@
  *
  * expect: stuck barrier-wait all-asleep 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: phase_done
  * variants: -O0 -O2
  *

@@ -2,6 +2,7 @@
  *
  * expect: stuck cond-wait all-asleep 3
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: jobs_ready
  * frame: wait_for_job
  * variants: -O0 -O2 pidns

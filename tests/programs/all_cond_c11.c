@@ -2,6 +2,7 @@
  *
  * expect: stuck cond-wait all-asleep 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: changed
  * variants: -O0 -O2
  *

@@ -3,6 +3,7 @@
  * expect: stuck futex-wait all-asleep 4
  * expect: stuck cond-wait all-asleep 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * frame: on_latch
  * frame: on_semaphore
  * frame: on_atomic

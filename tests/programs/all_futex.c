@@ -2,6 +2,7 @@
  *
  * expect: stuck futex-wait all-asleep 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: gate
  * variants: -O0 -O2
  *

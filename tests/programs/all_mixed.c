@@ -6,6 +6,7 @@
  * expect: stuck mutex-lock owner-stuck 1
  * expect: stuck rwlock-rdlock owner-stuck 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: changed items all_here lock table
  * variants: -O0 -O2 static
  *

@@ -2,6 +2,7 @@
  *
  * expect: stuck futex-wait all-asleep 4
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * frame: on_channel
  * frame: on_park
  * frame: on_condvar

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: stuck futex-wait all-asleep 2
+ * check: deadlock
  * variants: -O0 -O2
  *
  * What it is: main and a worker each receive from a channel whose only sender the other holds.

@@ -2,6 +2,7 @@
  *
  * expect: stuck futex-wait all-asleep 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * variants: -O0 -O2
  *
  * What it is: a cycle of two Rust mutexes, which keep no owner: a futex word with a 2 in it, as

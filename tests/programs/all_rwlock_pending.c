@@ -3,6 +3,7 @@
  * expect: stuck rwlock-wrlock all-asleep 2
  * expect: stuck rwlock-rdlock all-asleep 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: table_lock
  * variants: -O0 -O2
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: stuck sem-wait all-asleep 2
+ * check: deadlock
  * object: slots done
  * frame: take_slot
  * variants: -O0 -O2

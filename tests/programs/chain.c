@@ -4,6 +4,7 @@
  * expect: stuck mutex-lock owner-stuck 3
  * expect: stuck rwlock-rdlock owner-stuck 1
  * expect: stuck join owner-stuck 2
+ * check: deadlock
  * object: first second third table
  * variants: -O0 -O2
  *

@@ -3,6 +3,7 @@
  * expect: stuck mutex-lock cycle 2
  * expect: stuck mutex-lock owner-stuck 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: queue_lock disk_lock
  * frame: wait_for_job
  * variants: -O0 -O2

@@ -4,6 +4,7 @@
  * expect: stuck rwlock-wrlock cycle 2
  * expect: stuck rwlock-rdlock owner-stuck 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: names values left right
  * variants: -O0 -O2
  *

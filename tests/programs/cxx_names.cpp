@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * frame: shop::Store<int>::place
  * frame: shop::(anonymous namespace)::refill
  * object: shop::store "shop::(anonymous namespace)::stock_lock"

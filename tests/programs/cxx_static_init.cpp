@@ -3,6 +3,7 @@
  * expect: stuck futex-wait all-asleep 1
  * expect: stuck mutex-lock owner-stuck 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: registry_lock
  * frame: make_config
  * variants: -O0 -O2

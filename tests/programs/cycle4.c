@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 4
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: fork_of fork_of+0x28 fork_of+0x50 fork_of+0x78
  * variants: -O0 -O2
  *

@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 1
  * expect: stuck join cycle 1
+ * check: deadlock
  * frame: join_within
  * variants: -O0 -O2
  *

@@ -2,12 +2,24 @@
 # SPDX-License-Identifier: MIT
 """Looks at every program of this folder while it hangs or works, and compares.
 
-The first comment of a program (*.c, *.cpp, *.rs) says what must be found in it: lines `key: value`,
+Each is looked at from outside, by `strand attach`, and run by `strand check` (checking.py). The first comment of a program (*.c, *.cpp, *.rs) says what must be found in it: lines `key: value`,
 then `What it is:` and free text.
 
     expect: VERDICT OP CODE COUNT   the tasks with that verdict, operation and reason code, over all
                                     findings; all such lines together are the whole of what is found
     expect: none                    not one task is stuck, in any look
+    check: deadlock                 no live task is left: `strand check` says so and ends it
+    check: timeout                  `strand check` ends it by --timeout
+    check: ends                     it ends by itself, and what is left then is reported: `expect`
+                                    counts alive and unjoined tasks, too, with - for what is null
+    check: no                       it cannot be run by `strand check`
+    look: no                        it is not looked at from outside: only the shim sees enough
+    status: N | SIGNAL              how a program that ends by itself does so; 0 without this line
+    moment: WORD                    when the report of such a program was made: exit or killed
+    options: TEXT                   STRAND_OPTIONS while it runs
+    quiet: yes                      of such a program nothing is said in words
+    creator: VERDICT NAME...        parts of the names of functions on the creator stack of a finding
+                                    with that verdict, innermost first
     object: NAME...                 names of objects that stuck tasks wait for, quoted if need be
     frame: TEXT                     part of a function's name in the stack of a stuck finding
     first20: WORD...                each occurs in the first 20 lines of the text report
@@ -21,6 +33,10 @@ then `What it is:` and free text.
     needs: root | musl-gcc | ...    skipped without it
     variants: WORD...               how it is built and run; -O0 -O2 if the line is missing
 
+A key with @ARG, as in `status@abort: ABRT`, is for the run with that argument only (expect, status).
+Without a `check` line a program that is told to end is told so under `strand check`, too, and every
+other one sleeps until strand is told to end it.
+
 Variants: -O0, -O2; built with -O2 and more: static, static-pie, no-pie, stripped, static-stripped,
 no-cfi, clang, musl, musl-static; or built with -O2 and run in a setting: pidns (in a PID namespace
 of its own, looked at from outside), chroot, deleted (another file has its name).
@@ -28,7 +44,8 @@ of its own, looked at from outside), chroot, deleted (another file has its name)
 A program prints `ready` when it is set up, and before it `pid N` if N is to be looked at rather
 than the program itself. Exit status 77 before `ready` means that it cannot be tried here.
 
-By hand: tests/programs/harness.py NAME [-O2] [VARIANT] [ARG] [--strand PATH] [--looks N] [--text]
+By hand: tests/programs/harness.py NAME [-O2] [VARIANT|check] [ARG] [--strand PATH] [--looks N]
+[--text]
 """
 import argparse
 import collections
@@ -47,6 +64,7 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = True
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 
+import checking  # noqa: E402
 from looking import (  # noqa: E402
     CODES, OPS, SETTINGS, VARIANTS, Running, build, find_tool, look, saw_half, show_findings,
     text_report)
@@ -54,8 +72,12 @@ from strandtest import Case, Context, Failure, Skip  # noqa: E402
 
 SUFFIXES = (".c", ".cpp", ".rs")
 KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
-        "variants"}
+        "variants", "check", "look", "status", "moment", "options", "quiet", "creator"}
+OF_AN_ARGUMENT = {"expect", "status"}
+VERDICTS = ("stuck", "alive", "unjoined")
+CHECKS = ("deadlock", "timeout", "ends", "no")
 KNOWN = set(VARIANTS) | set(SETTINGS)
+BY_HAND = KNOWN | {"check"}
 LOOKS = 20  # of a twin that works, outside the long tests
 LOOKS_SETTLED = 6  # of one that sleeps, where looks differ little
 LOOKS_QUICK = 3
@@ -71,20 +93,35 @@ class Program:
     def __init__(self, path):
         self.path = path
         self.name, self.suffix = os.path.splitext(os.path.basename(path))
-        self.expected = collections.Counter()
+        self.expected_by_arg = collections.defaultdict(collections.Counter)
+        self.status_by_arg, self.creators = {}, []
+        self.check, self.looked_at, self.moment = None, True, "exit"
+        self.options, self.quiet = None, False
         self.objects, self.frames, self.first20, self.needs = [], [], [], []
         self.args, self.variants = [], []
         self.looks, self.ends, self.settled = LOOKS, None, True
         seen = set()
-        for key, value in self._lines():
-            if key not in KEYS:
+        for key, arg, value in self._lines():
+            if key not in KEYS or arg and key not in OF_AN_ARGUMENT:
                 raise Failure("%s: unknown key %s" % (path, key))
             seen.add(key)
-            getattr(self, "_read_" + key)(value)
+            if key in OF_AN_ARGUMENT:
+                getattr(self, "_read_" + key)(value, arg)
+            else:
+                getattr(self, "_read_" + key)(value)
         if "expect" not in seen:
             raise Failure("%s does not say what to expect" % path)
         self.args = self.args or [None]
         self.variants = self.variants or ["-O0", "-O2"]
+        self.check = self.check or ("own" if self.ends else "signal")
+
+    def wanted(self, arg):
+        """What must be found in the run with that argument."""
+        return (self.expected_by_arg[None] if arg is None
+                else self.expected_by_arg[None] + self.expected_by_arg[arg])
+
+    def status_for(self, arg):
+        return self.status_by_arg.get(arg, self.status_by_arg.get(None, 0))
 
     def _lines(self):
         with open(self.path, encoding="utf-8") as file:
@@ -92,19 +129,50 @@ class Program:
         if "What it is:" not in comment:
             raise Failure("%s does not say what it is" % self.path)
         for line in comment.split("What it is:")[0].splitlines():
-            match = re.match(r"^ \* ([a-z0-9]+): +(.*\S)$", line)
+            match = re.match(r"^ \* ([a-z0-9]+)(?:@(\w+))?: +(.*\S)$", line)
             if match:
                 yield match.groups()
             elif line.strip("/* ") and "SPDX" not in line:
                 raise Failure("%s: not a key and a value: %s" % (self.path, line))
 
-    def _read_expect(self, value):
+    def _read_expect(self, value, arg):
         if value == "none":
             return
         verdict, op, code, count = value.split()
-        if verdict != "stuck" or op not in OPS or code not in CODES:
+        if verdict not in VERDICTS or op not in OPS + ["-"] or (
+                code not in CODES + ["main-returned", "-"]):
             raise Failure("%s: expect: %s" % (self.path, value))
-        self.expected[verdict, op, code] += int(count)
+        self.expected_by_arg[arg][verdict, op, code] += int(count)
+
+    def _read_status(self, value, arg):
+        self.status_by_arg[arg] = (int(value) if value.isdigit()
+                                   else 128 + getattr(signal, "SIG" + value))
+
+    def _read_check(self, value):
+        if value not in CHECKS:
+            raise Failure("%s: check: %s" % (self.path, value))
+        self.check = value
+        self.looked_at = self.looked_at and value != "ends"
+
+    def _read_look(self, value):
+        if value != "no":
+            raise Failure("%s: look: %s" % (self.path, value))
+        self.looked_at = False
+
+    def _read_moment(self, value):
+        self.moment = value
+
+    def _read_options(self, value):
+        self.options = value
+
+    def _read_quiet(self, value):
+        self.quiet = value == "yes"
+
+    def _read_creator(self, value):
+        verdict, *names = value.split()
+        if verdict not in VERDICTS or not names:
+            raise Failure("%s: creator: %s" % (self.path, value))
+        self.creators.append((verdict, names))
 
     def _read_object(self, value):
         self.objects += shlex.split(value)
@@ -191,7 +259,8 @@ class Look(Case):
         super().__init__(name + ("/" + arg if arg else ""), timeout=120 + looks)
         self.ctx, self.program, self.variant, self.arg = ctx, program, variant, arg
         self.looks = looks
-        self.amount = looks if not program.expected else None
+        self.expected = program.wanted(arg)
+        self.amount = looks if not self.expected else None
 
     def run(self):
         check_needs(self.program, self.variant)
@@ -201,7 +270,7 @@ class Look(Case):
         if self.program.settled:
             running.settle(SETTLE_S)
         try:
-            if self.program.expected:
+            if self.expected:
                 self._look_stuck(running.pid)
             else:
                 self._look_live(running.pid)
@@ -232,12 +301,12 @@ class Look(Case):
                 report = look(self.ctx, pid)
                 if not saw_half(report):
                     break
-            if found_in(report) != self.program.expected:
+            if found_in(report) != self.expected:
                 raise Failure("what was complete is no longer:\n%s" % show(found_in(report)))
 
     def _missing(self, report):
         """What differs from what is expected, in words; None if nothing does."""
-        found, expected = found_in(report), self.program.expected
+        found, expected = found_in(report), self.expected
         if found != expected:
             return "expected:\n%sfound:\n%s" % (show(expected), show(found))
         if "stripped" in self.variant:
@@ -291,9 +360,11 @@ def cases(ctx, long):
         except Failure as failure:
             yield failing(os.path.basename(path), str(failure))
             continue
-        for variant in program.variants:
-            for arg in program.args:
-                yield Look(ctx, program, variant, arg, looks_at(ctx, program, long))
+        if program.looked_at:
+            for variant in program.variants:
+                for arg in program.args:
+                    yield Look(ctx, program, variant, arg, looks_at(ctx, program, long))
+        yield from checking.cases(ctx, program, long)
 
 
 def arguments():
@@ -313,8 +384,8 @@ def chosen(ctx, args):
     for case in cases(ctx, False):
         if getattr(case, "program", None) is None or case.program.name != args.name:
             continue
-        for_variant = [word for word in words if word in KNOWN]
-        for_arg = [word for word in words if word not in KNOWN]
+        for_variant = [word for word in words if word in BY_HAND]
+        for_arg = [word for word in words if word not in BY_HAND]
         if (not for_variant or case.variant in for_variant) and (
                 not for_arg or case.arg in for_arg):
             yield case
@@ -329,10 +400,11 @@ def main():
     failed, found = 0, 0
     for case in chosen(ctx, args):
         found += 1
-        case.looks = args.looks or case.looks
+        if isinstance(case, Look):
+            case.looks = args.looks or case.looks
         begin = time.monotonic()
         try:
-            if args.text:
+            if args.text and isinstance(case, Look):
                 show_text(ctx, case)
             case.run()
             print("ok    %s (%.1f s)" % (case.name, time.monotonic() - begin))

@@ -2,6 +2,7 @@
  *
  * expect: stuck join cycle 1
  * expect: stuck mutex-lock cycle 1
+ * check: deadlock
  * object: state_lock
  * frame: shut_down
  * variants: -O0 -O2

@@ -296,34 +296,68 @@ def check_stack(stack):
         check_keys("frame", frame)
 
 
+def check_creator(creator):
+    if creator is not None:
+        require("task" in creator and "stack" in creator, "half a creator", creator)
+        check_stack(creator["stack"])
+
+
 def check_finding(finding, task_of):
     check_keys("finding", finding)
     require(finding["count"] == len(finding["tasks"]), "a count that is not the tasks'", finding)
-    check_wait(finding["wait"])
-    check_stack(finding["stack"])
-    require(finding["stack"], "a finding without a stack", finding)
-    if finding["verdict"] == "stuck":
-        check_keys("reason", finding["reason"])
-        require(finding["reason"]["code"] in CODES, "an unknown reason", finding)
-        require(finding["reason"]["text"], "a reason without a text", finding)
-        require(finding["wait"]["deadline"] is False, "stuck with a deadline", finding)
+    check_creator(finding["created_by"])
+    {"stuck": check_stuck, "alive": check_alive, "unjoined": check_unjoined}[
+        finding["verdict"]](finding)
     for name in finding["tasks"]:
         task = task_of.get(name)
         require(task, "a finding's task %s is not listed" % name, finding)
         require(task["finding"] == finding["id"] and task["verdict"] == finding["verdict"],
                 "a task that does not agree with its finding", [task, finding])
-        require(task["state"] == "blocked" and not task["system"], "a task not blocked", task)
+        require(not task["system"], "a system task in a finding", task)
+        if finding["verdict"] == "stuck":
+            require(task["state"] == "blocked", "a stuck task not blocked", task)
+        else:
+            require((task["state"] == "ended") == (finding["verdict"] == "unjoined"),
+                    "a task in a state that its verdict excludes", task)
+            require(task["id"] != "T1", "main is never alive or unjoined", task)
 
 
-def check_report(report, pid):
-    """What the schema promises of any report of one look at a process."""
+def check_stuck(finding):
+    check_wait(finding["wait"])
+    check_stack(finding["stack"])
+    require(finding["stack"], "a finding without a stack", finding)
+    check_keys("reason", finding["reason"])
+    require(finding["reason"]["code"] in CODES, "an unknown reason", finding)
+    require(finding["reason"]["text"], "a reason without a text", finding)
+    require(finding["wait"]["deadline"] is False, "stuck with a deadline", finding)
+
+
+def check_alive(finding):
+    if finding["wait"] is not None:
+        check_wait(finding["wait"])
+    check_stack(finding["stack"])
+    if finding["reason"] is not None:
+        check_keys("reason", finding["reason"])
+        require(finding["reason"]["code"] in (None, "main-returned"), "alive has another reason",
+                finding)
+
+
+def check_unjoined(finding):
+    require(finding["wait"] is None and finding["stack"] is None and (
+        finding["reason"] is None or finding["reason"]["code"] is None),
+        "an ended thread waits", finding)
+
+
+def check_report(report, pid, moment="attach"):
+    """What the schema promises of a report of one process; pid None: of any process."""
     check_keys("report", report)
     require(report["schema"] == "strand-report/1", "another schema", report["schema"])
     check_keys("process", report["process"])
     process, summary = report["process"], report["summary"]
-    require(process["pid"] == pid, "another pid", process["pid"])
-    require(process["moment"] == "attach", "another moment", process["moment"])
-    require(process["status"] is None and process["signal"] is None, "an end", process)
+    require(pid is None or process["pid"] == pid, "another pid", process["pid"])
+    require(process["moment"] == moment, "another moment than %s" % moment, process["moment"])
+    if moment == "attach":
+        require(process["status"] is None and process["signal"] is None, "an end", process)
     for module in process["modules"]:
         check_keys("module", module)
     require(report["seen"] in ("full", "partial", "none"), "seen", report["seen"])
@@ -331,23 +365,25 @@ def check_report(report, pid):
     check_keys("summary", summary)
     task_of = {task["id"]: task for task in report["tasks"]}
     require(len(task_of) == len(report["tasks"]), "a task that is listed twice", list(task_of))
-    if report["truncated"] is None:
+    if report["truncated"] is None and moment == "attach":
         require(summary["tasks"] == len(task_of), "another number of tasks", summary)
     for task in report["tasks"]:
         check_keys("task", task)
         require(task["state"] in STATES, "an unknown state", task)
         require((task["finding"] is None) == (task["verdict"] is None), "half a verdict", task)
         check_stack(task["stack"])
+        check_creator(task["created_by"])
         if task["wait"] is not None:
             check_wait(task["wait"])
     require(len({finding["id"] for finding in report["findings"]}) == len(report["findings"]),
             "two findings of one id", [finding["id"] for finding in report["findings"]])
     for finding in report["findings"]:
         check_finding(finding, task_of)
-    stuck = [finding for finding in report["findings"] if finding["verdict"] == "stuck"]
-    require(summary["stuck"] == sum(finding["count"] for finding in stuck),
-            "the summary does not agree with the findings", summary)
-    check_groups(stuck)
+    for verdict in ("stuck", "alive", "unjoined"):
+        require(summary[verdict] == sum(finding["count"] for finding in report["findings"]
+                                        if finding["verdict"] == verdict),
+                "the summary does not agree with the findings", summary)
+    check_groups([finding for finding in report["findings"] if finding["verdict"] == "stuck"])
 
 
 def check_groups(stuck):

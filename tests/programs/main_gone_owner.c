@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock owner-ended 1
  * expect: stuck rwlock-rdlock owner-ended 1
+ * check: deadlock
  * object: config_lock table_lock
  * variants: -O0 -O2 pidns
  *

@@ -3,6 +3,7 @@
  * expect: stuck mutex-lock self 1
  * expect: stuck mutex-lock owner-stuck 60
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: big_lock
  * variants: -O2
  *

@@ -3,6 +3,7 @@
  * expect: stuck mutex-lock cycle 2
  * expect: stuck mutex-lock owner-stuck 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: left right
  * frame: left_then_right
  * frame: in_context

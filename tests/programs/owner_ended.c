@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock owner-ended 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: log_lock
  * variants: -O0 -O2 pidns
  *

@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock cycle 2
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: pool+0x28 pool+0x78
  * variants: -O0 -O2
  *

@@ -4,6 +4,7 @@
  * expect: stuck rwlock-rdlock cycle 1
  * expect: stuck rwlock-rdlock owner-stuck 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: index_lock data_lock
  * variants: -O0 -O2
  *

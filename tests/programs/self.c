@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: stuck mutex-lock self 1
+ * check: deadlock
  * object: config_lock
  * frame: reload_config
  * variants: -O0 -O2 pidns

@@ -2,6 +2,7 @@
  *
  * expect: stuck mutex-lock self 1
  * expect: stuck join owner-stuck 1
+ * check: deadlock
  * object: cache_lock
  * variants: -O0 -O2
  *

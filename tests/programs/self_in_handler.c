@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: stuck mutex-lock self 1
+ * check: deadlock
  * object: log_lock
  * frame: on_signal
  * frame: write_log

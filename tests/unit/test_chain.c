@@ -369,6 +369,64 @@ static void test_a_stuck_task_that_may_be_cancelled(void **state)
 	assert_end(c->m, c->t1, "not stuck: a live task may cancel it");
 }
 
+static struct object *build_read_lock(struct cast *c, struct task **holders, size_t n)
+{
+	struct object *o = build_object(c->m, OBJECT_RWLOCK, 0x20, "table");
+
+	o->holders = model_alloc(c->m, 8 * sizeof(*holders));
+	memcpy(o->holders, holders, n * sizeof(*holders));
+	o->holder_count = n;
+	return o;
+}
+
+static void test_readers_by_name(void **state)
+{
+	struct cast *c = *state;
+	struct task *more[] = { c->t2, c->t3, c->t4, c->t1, build_task(c->m, NULL) };
+
+	model_number_tasks(c->m);
+	build_wait(c->m, c->t1, OP_RWLOCK_WRLOCK, build_read_lock(c, more + 2, 1));
+	assert_wait(c->t1, "T1 waits to write-lock rwlock 0x20 `table`, held for reading by T4");
+	c->t4->state = STATE_ENDED;
+	assert_wait(c->t1,
+		    "T1 waits to write-lock rwlock 0x20 `table`, held for reading by T4, which "
+		    "has ended");
+	build_read_lock(c, more + 2, 2);
+	assert_wait(c->t1,
+		    "T1 waits to write-lock rwlock 0x20 `table`, held for reading by T4 (ended) "
+		    "and itself");
+	build_read_lock(c, more, 3);
+	assert_wait(c->t1, "T1 waits to write-lock rwlock 0x20 `table`, held for reading by T2, T3 "
+			   "and T4 (ended)");
+	build_read_lock(c, more, 5);
+	assert_wait(c->t1,
+		    "T1 waits to write-lock rwlock 0x20 `table`, held for reading by T2, T3, "
+		    "T4 (ended) and 2 more");
+}
+
+static void test_a_reader_that_lets_a_writer_go_first(void **state)
+{
+	struct cast *c = *state;
+
+	build_wait(c->m, c->t1, OP_RWLOCK_RDLOCK, build_read_lock(c, &c->t4, 1));
+	c->t4->state = STATE_ENDED;
+	assert_end(c->m, c->t1, "not stuck: a writer that it lets go first may give up");
+}
+
+static void test_the_end_of_the_process(void **state)
+{
+	struct cast *c = *state;
+
+	c->t1->ends_process = true;
+	assert_wait(c->t1, "T1 ends the process");
+	c->t2->state = STATE_ENDED;
+	assert_wait(c->t2, "T2 has ended");
+	c->t2->ended_unjoined = true;
+	assert_wait(c->t2, "T2 has ended, and nobody has joined it");
+	build_wait(c->m, c->t3, OP_COND_WAIT, build_object(c->m, OBJECT_COND, 0x10, NULL));
+	assert_end(c->m, c->t3, "any live task may signal it: T1 (ends the process), T4 (runs)");
+}
+
 static void test_a_very_long_chain(void **state)
 {
 	struct cast *c = *state;
@@ -430,6 +488,9 @@ int main(void)
 		CHAIN_TEST(test_other_ends),
 		CHAIN_TEST(test_nobody_may_be_called_stuck),
 		CHAIN_TEST(test_a_stuck_task_that_may_be_cancelled),
+		CHAIN_TEST(test_readers_by_name),
+		CHAIN_TEST(test_a_reader_that_lets_a_writer_go_first),
+		CHAIN_TEST(test_the_end_of_the_process),
 		CHAIN_TEST(test_a_very_long_chain),
 	};
 

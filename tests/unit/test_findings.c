@@ -148,6 +148,54 @@ static void test_the_creator_is_part_of_the_site(void **state)
 	model_free(m);
 }
 
+/* Of a thread that has ended and was not joined the start routine counts, and who created it. */
+static void test_the_site_of_the_unjoined(void **state)
+{
+	static const struct frame starts[] = { FRAME("worker", "/src/shop.c", 30, 30) };
+	static const struct frame other[] = { FRAME("cleaner", "/src/shop.c", 90, 90) };
+	struct model *m = build_model();
+	struct task *t = build_task(m, "shop");
+	char site[20];
+
+	(void)state;
+	t->verdict = VERDICT_UNJOINED;
+	t->created_by = build_stack(m, base + 1, 1);
+	strcpy(site, site_of(t));
+	t->start = build_stack(m, starts, 1);
+	assert_string_not_equal(site_of(t), site);
+	strcpy(site, site_of(t));
+	t->start = build_stack(m, other, 1);
+	assert_string_not_equal(site_of(t), site);
+	t->verdict = VERDICT_ALIVE; /* there the place where it is says more */
+	t->stack = build_stack(m, base, COUNT(base));
+	strcpy(site, site_of(t));
+	t->start = build_stack(m, starts, 1);
+	assert_string_equal(site_of(t), site);
+	model_free(m);
+}
+
+/* One that runs does not stand for one that waits. */
+static void test_the_longest_of_the_alive(void **state)
+{
+	struct model *m = build_model();
+	struct task *t[3];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		t[i] = build_task(m, NULL);
+		t[i]->stack = build_stack(m, base, COUNT(base));
+		t[i]->verdict = VERDICT_ALIVE;
+	}
+	build_io(m, t[1], "read(0)");
+	build_wait(m, t[2], OP_COND_WAIT, build_object(m, OBJECT_COND, 0x10, NULL))->since_ns = 5;
+	model_number_tasks(m);
+	assert_int_equal(findings_make(m), 0);
+	assert_int_equal(m->finding_count, 1);
+	assert_ptr_equal(m->findings[0]->longest, t[2]);
+	model_free(m);
+}
+
 static void test_tasks_share_a_finding(void **state)
 {
 	struct model *m = build_model();
@@ -302,6 +350,8 @@ int main(void)
 		cmocka_unit_test(test_without_lines_the_offset_counts),
 		cmocka_unit_test(test_a_stack_of_system_frames_only),
 		cmocka_unit_test(test_the_creator_is_part_of_the_site),
+		cmocka_unit_test(test_the_site_of_the_unjoined),
+		cmocka_unit_test(test_the_longest_of_the_alive),
 		cmocka_unit_test(test_tasks_share_a_finding),
 		cmocka_unit_test(test_equally_long_waits_the_lowest_stands_for_all),
 		cmocka_unit_test(test_one_site_two_verdicts),

@@ -69,11 +69,12 @@ static json_t *get(json_t *root, const char *path)
 static const char root_keys[] = "schema strand process seen proof pause_ns summary findings tasks "
 				"truncated notes children";
 static const char process_keys[] = "pid ppid exe argv moment status signal modules";
-static const char finding_keys[] = "id site verdict count tasks trend wait reason stack created_by";
+static const char finding_keys[] = "id site verdict count tasks trend wait reason stack created_by "
+				   "start";
 static const char task_keys[] = "id kind system name tid tid_ns goid parent state verdict finding "
-				"wait wait_reason labels stack created_by chain";
+				"wait wait_reason labels stack created_by born_ns start chain";
 static const char wait_keys[] = "op since_ns deadline object objects mutex text deadline_left_ns";
-static const char object_keys[] = "kind address name owner attribute owner_state owner_tid";
+static const char object_keys[] = "kind address name owner attribute owner_state owner_tid holders";
 static const char frame_keys[] = "function file line module address inlined system";
 
 static void assert_stack(const json_t *stack)
@@ -353,6 +354,92 @@ static void test_unjoined_findings_have_no_wait(void **state)
 	model_free(m);
 }
 
+static void test_how_it_ended(void **state)
+{
+	struct model *m = build_shop();
+	json_t *root;
+
+	(void)state;
+	m->moment = MOMENT_EXIT;
+	m->exit_status = 3;
+	m->lost = 5;
+	root = parse(m, 1000, false);
+	assert_text(root, "process.moment", "exit");
+	assert_number(root, "process.status", 3);
+	assert_null_at(root, "process.signal");
+	assert_number(root, "summary.lost", 5);
+	json_decref(root);
+	m->moment = MOMENT_KILLED;
+	m->exit_status = -1;
+	m->exit_signal = 9;
+	root = parse(m, 1000, false);
+	assert_text(root, "process.moment", "killed");
+	assert_null_at(root, "process.status");
+	assert_number(root, "process.signal", 9);
+	json_decref(root);
+	model_free(m);
+}
+
+/* Each with everything, flat: children of children beside them. */
+static void test_children(void **state)
+{
+	struct model *m = build_shop(), *child = build_shop(), *grandchild = build_model();
+	json_t *root, *v;
+	size_t i;
+
+	(void)state;
+	m->next = child;
+	child->next = grandchild;
+	child->pid = 4712;
+	grandchild->pid = 4713;
+	root = parse(m, 1000, false);
+	assert_number(root, "process.pid", 4711);
+	assert_number(root, "summary.stuck", 3);
+	json_array_foreach(get(root, "children"), i, v)
+	{
+		assert_keys(v, root_keys);
+		assert_int_equal(json_array_size(get(v, "children")), 0);
+	}
+	assert_int_equal(i, 2);
+	assert_number(root, "children.0.process.pid", 4712);
+	assert_number(root, "children.0.summary.stuck", 3);
+	assert_number(root, "children.1.process.pid", 4713);
+	assert_number(root, "children.1.summary.stuck", 0);
+	json_decref(root);
+	model_free(m);
+	model_free(child);
+	model_free(grandchild);
+}
+
+static void test_creators_and_readers(void **state)
+{
+	static const struct frame starts[] = { FRAME("worker", "/src/shop.c", 30, 30) };
+	struct model *m = build_shop();
+	struct object *o = build_object(m, OBJECT_RWLOCK, 0x90, NULL);
+	json_t *root;
+
+	(void)state;
+	m->tasks[1]->parent_number = 77; /* it has ended, and is not there any more */
+	m->tasks[1]->start = build_stack(m, starts, 1);
+	m->tasks[1]->born_ns = 500;
+	m->tasks[1]->created_by = build_stack(m, starts, 1);
+	o->holders = m->tasks + 2;
+	o->holder_count = 2;
+	build_wait(m, m->tasks[1], OP_RWLOCK_WRLOCK, o);
+	root = parse(m, 1000, true);
+	assert_text(root, "tasks.1.parent", "T77");
+	assert_text(root, "tasks.1.created_by.task", "T77");
+	assert_text(root, "tasks.1.created_by.stack.0.function", "worker");
+	assert_text(root, "tasks.1.start.function", "worker");
+	assert_number(root, "tasks.1.born_ns", 500);
+	assert_null_at(root, "tasks.0.born_ns");
+	assert_text(root, "tasks.1.wait.object.holders.0", "T3");
+	assert_text(root, "tasks.1.wait.object.holders.1", "T4");
+	assert_null_at(root, "tasks.1.wait.object.owner");
+	json_decref(root);
+	model_free(m);
+}
+
 static struct model *build_crowd(size_t idle)
 {
 	struct model *m = build_model();
@@ -497,6 +584,9 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_known),
 		cmocka_unit_test(test_owners_that_are_no_tasks_of_ours),
 		cmocka_unit_test(test_unjoined_findings_have_no_wait),
+		cmocka_unit_test(test_how_it_ended),
+		cmocka_unit_test(test_children),
+		cmocka_unit_test(test_creators_and_readers),
 		cmocka_unit_test(test_lists_are_cut),
 		cmocka_unit_test(test_without_all_only_tasks_of_findings),
 		cmocka_unit_test(test_names_of_any_bytes),

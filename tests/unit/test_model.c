@@ -111,6 +111,35 @@ static void test_tasks_are_numbered_by_kind(void **state)
 	model_free(m);
 }
 
+/* Numbers that the recording side gave stay; who has none comes behind all of them. */
+static void test_numbers_that_were_given(void **state)
+{
+	struct model *m = build_model();
+	struct task *t[4];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		t[i] = model_add_task(m, TASK_THREAD);
+	t[1]->number = 7;
+	t[3]->number = 3;
+	m->last_number = 12;
+	model_number_tasks(m);
+	assert_string_equal(t[0]->id, "T13");
+	assert_string_equal(t[1]->id, "T7");
+	assert_string_equal(t[2]->id, "T14");
+	assert_ptr_equal(m->tasks[0], t[3]);
+	assert_ptr_equal(m->tasks[3], t[2]);
+	assert_ptr_equal(model_find_thread(m, 7), t[1]);
+	assert_ptr_equal(model_find_thread(m, 14), t[2]);
+	assert_null(model_find_thread(m, 1));
+	t[0] = model_add_task(m, TASK_THREAD);
+	model_number_tasks(m);
+	assert_string_equal(t[0]->id, "T15");
+	assert_string_equal(t[2]->id, "T14");
+	model_free(m);
+}
+
 static void test_hundred_thousand_tasks(void **state)
 {
 	struct model *m = build_model();
@@ -214,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_many_strings_are_found_again),
 		cmocka_unit_test(test_one_object_per_kind_and_address),
 		cmocka_unit_test(test_tasks_are_numbered_by_kind),
+		cmocka_unit_test(test_numbers_that_were_given),
 		cmocka_unit_test(test_hundred_thousand_tasks),
 		cmocka_unit_test(test_notes_are_said_once),
 		cmocka_unit_test(test_pseudo_tasks_keep_their_order),

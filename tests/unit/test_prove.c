@@ -374,6 +374,157 @@ static void test_long_chains_end(void **state)
 	assert_stuck(before, REASON_OWNER_ENDED);
 }
 
+/* Let `waiter`'s rwlock be held for reading by these, all of them known. */
+static void hold(struct model *m, struct task *waiter, struct task *a, struct task *b)
+{
+	struct object *o = waiter->wait->object;
+
+	o->holders = model_alloc(m, 2 * sizeof(*o->holders));
+	o->holders[0] = a;
+	o->holders[1] = b;
+	o->holder_count = b ? 2 : 1;
+}
+
+static struct task *add_writer(struct model *m, uint64_t address)
+{
+	return add_waiter(m, OP_RWLOCK_WRLOCK, OBJECT_RWLOCK, address);
+}
+
+static void test_readers_are_owners_if_all_are_known(void **state)
+{
+	struct model *m = *state;
+	struct task *main_task = add_task(m, STATE_SLEEPING), *ended = add_task(m, STATE_ENDED);
+	struct task *w = add_writer(m, 0x10), *known = add_writer(m, 0x20);
+	struct task *behind = add_mutex_waiter(m, 0x30), *mixed = add_writer(m, 0x40);
+
+	hold(m, known, ended, NULL);
+	own(behind, known);
+	hold(m, mixed, ended, behind);
+	prove(m);
+	assert_live(main_task);
+	assert_live(w); /* readers unknown: main may be one */
+	assert_stuck(known, REASON_OWNER_ENDED);
+	assert_null(known->chain_next);
+	assert_stuck(behind, REASON_OWNER_STUCK);
+	assert_stuck(mixed, REASON_OWNER_STUCK);
+	assert_ptr_equal(mixed->chain_next, behind);
+}
+
+static void test_one_live_reader_is_enough(void **state)
+{
+	struct model *m = *state;
+	struct task *reader = add_task(m, STATE_SLEEPING), *ended = add_task(m, STATE_ENDED);
+	struct task *w = add_writer(m, 0x10), *next = add_writer(m, 0x20);
+
+	hold(m, w, ended, reader);
+	hold(m, next, w, ended); /* through a chain of such locks, in any order */
+	prove(m);
+	assert_live(w);
+	assert_live(next);
+	assert_ptr_equal(w->chain_next, reader);
+	assert_ptr_equal(next->chain_next, w);
+}
+
+static void test_cycles_through_readers(void **state)
+{
+	struct model *m = *state;
+	struct task *main_task = add_task(m, STATE_SLEEPING);
+	struct task *a = add_writer(m, 0x10), *b = add_writer(m, 0x20), *self = add_writer(m, 0x30);
+	struct task *behind = add_writer(m, 0x40);
+
+	hold(m, a, b, NULL);
+	hold(m, b, a, NULL);
+	hold(m, self, self, NULL);
+	hold(m, behind, self, NULL);
+	prove(m);
+	assert_live(main_task);
+	assert_stuck(a, REASON_CYCLE);
+	assert_stuck(b, REASON_CYCLE);
+	assert_int_equal(a->group, b->group);
+	assert_stuck(self, REASON_SELF);
+	assert_stuck(behind, REASON_OWNER_STUCK);
+}
+
+/* A reader that waits behind a writer goes on when the writer gives up. */
+static void test_a_reader_behind_a_writer(void **state)
+{
+	struct model *m = *state;
+	struct task *ended = add_task(m, STATE_ENDED), *w = add_writer(m, 0x10);
+	struct task *r = add_waiter(m, OP_RWLOCK_RDLOCK, OBJECT_RWLOCK, 0x10);
+
+	hold(m, w, ended, NULL);
+	prove(m);
+	assert_stuck(r, REASON_OWNER_ENDED);
+	w->wait->has_deadline = true;
+	prove(m);
+	assert_live(w);
+	assert_live(r);
+	w->wait->has_deadline = false;
+	w->live_because = "it could not be stopped";
+	prove(m);
+	assert_live(r);
+}
+
+static void test_alive_is_what_is_left_at_the_exit(void **state)
+{
+	struct model *m = *state;
+	struct task *main_task = add_task(m, STATE_BLOCKED), *exits = add_task(m, STATE_RUNNING);
+	struct task *runs = add_task(m, STATE_RUNNING), *stuck = add_mutex_waiter(m, 0x10);
+	struct task *ending = add_task(m, STATE_RUNNING), *ended = add_task(m, STATE_ENDED);
+	struct task *unjoined = add_task(m, STATE_ENDED), *runtime = add_task(m, STATE_SLEEPING);
+
+	main_task->main = exits->ends_process = ending->ending = unjoined->ended_unjoined = true;
+	runtime->system = true;
+	own(stuck, stuck);
+	prove(m);
+	assert_int_equal(runs->verdict, VERDICT_NONE);
+	assert_int_equal(unjoined->verdict, VERDICT_NONE);
+	m->moment = MOMENT_EXIT;
+	prove(m);
+	assert_int_equal(main_task->verdict, VERDICT_NONE);
+	assert_int_equal(exits->verdict, VERDICT_NONE);
+	assert_true(exits->live);
+	assert_int_equal(runs->verdict, VERDICT_ALIVE);
+	assert_stuck(stuck, REASON_SELF);
+	assert_int_equal(ending->verdict, VERDICT_NONE);
+	assert_int_equal(ended->verdict, VERDICT_NONE);
+	assert_int_equal(unjoined->verdict, VERDICT_UNJOINED);
+	assert_int_equal(runtime->verdict, VERDICT_NONE);
+}
+
+/* Whoever ends the process goes on, whatever it seems to wait for: nothing hangs for ever on it. */
+static void test_who_ends_the_process_is_live(void **state)
+{
+	struct model *m = *state;
+	struct task *a = add_mutex_waiter(m, 0x10), *b = add_mutex_waiter(m, 0x20);
+
+	own(a, b);
+	own(b, a);
+	m->moment = MOMENT_EXIT;
+	a->ends_process = true;
+	prove(m);
+	assert_int_equal(a->verdict, VERDICT_NONE);
+	assert_int_equal(b->verdict, VERDICT_ALIVE);
+}
+
+static void test_nothing_is_proved_of_the_dead(void **state)
+{
+	struct model *m = *state;
+	struct task *a = add_mutex_waiter(m, 0x10), *unjoined = add_task(m, STATE_ENDED);
+	struct task *runs = add_task(m, STATE_RUNNING);
+
+	own(a, a);
+	unjoined->ended_unjoined = true;
+	m->moment = MOMENT_KILLED;
+	model_number_tasks(m);
+	prove_nothing(m);
+	assert_int_equal(a->verdict, VERDICT_NONE);
+	assert_int_equal(runs->verdict, VERDICT_NONE);
+	assert_int_equal(unjoined->verdict, VERDICT_UNJOINED);
+	assert_false(a->live);
+	assert_int_equal(m->proof, PROOF_NONE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -399,6 +550,13 @@ int main(void)
 		TEST(test_runtime_tasks_are_never_findings),
 		TEST(test_proving_twice_gives_the_same),
 		TEST(test_long_chains_end),
+		TEST(test_readers_are_owners_if_all_are_known),
+		TEST(test_one_live_reader_is_enough),
+		TEST(test_cycles_through_readers),
+		TEST(test_a_reader_behind_a_writer),
+		TEST(test_alive_is_what_is_left_at_the_exit),
+		TEST(test_who_ends_the_process_is_live),
+		TEST(test_nothing_is_proved_of_the_dead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,15 +61,20 @@ static const char shop_report[] =
 	"    #2 start_thread     (libc.so.6)\n";
 
 /* The text of a report, after a look at the width of its lines. */
-static char *text_of(const struct model *m, size_t max_tasks)
+static char *text_of_some(const struct model *m, size_t max_tasks, bool all)
 {
-	char *text = build_report(m, "text", max_tasks, true), *copy = strdup(text), *save, *line;
+	char *text = build_report(m, "text", max_tasks, all), *copy = strdup(text), *save, *line;
 
 	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		if (utf8_columns(line) > LAYOUT_COLUMNS)
 			fail_msg("%zu columns: %s", utf8_columns(line), line);
 	free(copy);
 	return text;
+}
+
+static char *text_of(const struct model *m, size_t max_tasks)
+{
+	return text_of_some(m, max_tasks, true);
 }
 
 static size_t count_lines(const char *text)
@@ -390,9 +395,14 @@ static void test_a_process_without_tasks(void **state)
 	m->seen = SEEN_NONE;
 	m->pause_ns = 0;
 	text = text_of(m, 10);
+	assert_string_equal(text, "");
+	free(text);
+	model_note(m, "it was gone too soon");
+	text = text_of(m, 10);
 	assert_string_equal(
 		text, "process 4711, /srv/shop: 0 tasks, none proved stuck (stopped for 0 ms)\n"
-		      "Nothing of it could be seen: the notes at the end say why\n");
+		      "Nothing of it could be seen: the notes at the end say why\n"
+		      "\nNotes\n  - it was gone too soon\n");
 	free(text);
 	m->exe =
 		"/a/very/long/path/that/leads/through/many/folders/until/it/gets/to/the/end/python3.11";
@@ -414,9 +424,162 @@ static void test_created_by_is_shown(void **state)
 	m->tasks[2]->parent = m->tasks[0];
 	m->tasks[2]->created_by = build_stack(m, creator, COUNT(creator));
 	text = text_of(m, 1000);
-	assert_has(text, "    created by T1 in open_shop shop.c:60\n");
+	assert_has(text, "    created by T1 at open_shop shop.c:60\n"
+			 "      #1 open_shop  /src/shop.c:60\n");
 	free(text);
 	model_free(m);
+}
+
+/* The end of a program with one of each verdict, as run and check show it. */
+static struct model *build_end(void)
+{
+	static const struct frame creator[] = { FRAME("open_shop", "/src/shop.c", 60, 50),
+						FRAME("main", "/src/shop.c", 90, 70),
+						LIBC("__libc_start_main") };
+	static const struct frame place[] = { LIBC("pthread_mutex_lock"),
+					      FRAME("work", "/src/shop.c", 40, 30) };
+	static const struct frame starts[] = { FRAME("sweep", "/src/shop.c", 100, 100) };
+	struct model *m = build_model();
+	struct task *t[5];
+	size_t i;
+
+	for (i = 0; i < 5; i++) {
+		t[i] = build_task(m, i ? NULL : "shop");
+		if (!i)
+			continue;
+		t[i]->parent = t[0];
+		t[i]->parent_number = 1;
+		t[i]->created_by = build_stack(m, creator, COUNT(creator));
+		t[i]->stack = build_stack(m, place, COUNT(place));
+	}
+	t[0]->main = t[0]->ends_process = true;
+	build_wait(m, t[1], OP_MUTEX_LOCK, build_mutex(m, 0x10, "own", t[1]))->since_ns =
+		1500000000;
+	build_stuck(t[1], REASON_SELF, 0);
+	build_io(m, t[2], "read(0) pipe");
+	t[2]->verdict = VERDICT_ALIVE;
+	for (i = 3; i < 5; i++) {
+		t[i]->state = STATE_ENDED;
+		t[i]->stack = NULL;
+		t[i]->start = build_stack(m, starts, 1);
+		t[i]->ended_unjoined = true;
+		t[i]->verdict = VERDICT_UNJOINED;
+	}
+	m->moment = MOMENT_EXIT;
+	m->exit_status = 3;
+	model_note(m, "something made it milder");
+	model_number_tasks(m);
+	if (findings_make(m))
+		abort();
+	return m;
+}
+
+static const char end_report[] =
+	"process 4711, /srv/shop, exited with 3: 5 tasks, 1 stuck, 1 alive, 2 unjoined (stopped for "
+	"1.8 ms)\n"
+	"\n"
+	"STUCK  T2: its own lock\n"
+	"  T2 waits for mutex 0x10 `own`, which it holds itself, for 1.5 s        ← stuck\n"
+	"    #1 work  /src/shop.c:40\n"
+	"    created by T1 at open_shop shop.c:60\n"
+	"      #0 open_shop  /src/shop.c:60\n"
+	"      #1 main       /src/shop.c:90\n"
+	"\n"
+	"ALIVE  T3: not finished when the process ended\n"
+	"  T3 is in read(0) pipe\n"
+	"    #1 work  /src/shop.c:40\n"
+	"    created by T1 at open_shop shop.c:60\n"
+	"      #0 open_shop  /src/shop.c:60\n"
+	"      #1 main       /src/shop.c:90\n"
+	"\n"
+	"UNJOINED  T4, T5: finished, and nobody joined them\n"
+	"    began in sweep shop.c:100\n"
+	"    created by T1 at open_shop shop.c:60\n"
+	"      #0 open_shop  /src/shop.c:60\n"
+	"      #1 main       /src/shop.c:90\n"
+	"\n"
+	"Notes\n"
+	"  - something made it milder\n";
+
+static void test_the_end_of_a_program(void **state)
+{
+	struct model *m = build_end();
+	char *text = text_of_some(m, 1000, false);
+
+	(void)state;
+	assert_string_equal(text, end_report);
+	free(text);
+	text = text_of(m, 1000);
+	assert_has(text, "\nAll tasks by stack\n");
+	assert_has(
+		text,
+		"T4, T5\n"
+		"  T4 has ended, and nobody has joined it; the other likewise        ← unjoined: "
+		"see above\n"
+		"    T4 created by T1 at open_shop shop.c:60, called by main shop.c:90\n");
+	free(text);
+	model_free(m);
+}
+
+static void test_ends_in_words(void **state)
+{
+	struct model *m = build_model();
+	char *text;
+
+	(void)state;
+	build_task(m, NULL);
+	model_number_tasks(m);
+	model_note(m, "of no use to who has no finding");
+	m->moment = MOMENT_EXIT;
+	m->exit_status = 0;
+	text = text_of_some(m, 1000, false);
+	assert_string_equal(text,
+			    "process 4711, /srv/shop, exited with 0: 1 task, nothing left behind "
+			    "(stopped for 1.8 ms)\n");
+	free(text);
+	m->lost = 2;
+	text = text_of_some(m, 1000, false);
+	assert_has(text, "1 task, nothing left behind, 2 records lost (stopped");
+	assert_has(text, "Notes\n");
+	free(text);
+	m->lost = 0;
+	m->moment = MOMENT_TIMEOUT;
+	m->exit_status = -1;
+	m->exit_signal = 9;
+	text = text_of_some(m, 1000, false);
+	assert_has(text, "process 4711, /srv/shop, killed by SIGKILL: 1 task, none proved stuck "
+			 "(stopped for 1.8 ms when its\n    time was up)\n");
+	free(text);
+	m->moment = MOMENT_KILLED;
+	m->exit_signal = 35;
+	text = text_of_some(m, 1000, false);
+	assert_has(text,
+		   "killed by signal 35: 1 task, nothing proved (not stopped: it was gone)\n");
+	assert_has(text, "All tasks by stack\n\nT1\n");
+	free(text);
+	model_free(m);
+}
+
+static void test_several_processes(void **state)
+{
+	struct model *m = build_end(), *silent = build_model(), *last = build_end();
+	char *text;
+
+	(void)state;
+	silent->seen = SEEN_NONE;
+	m->next = silent;
+	silent->next = last;
+	text = text_of_some(m, 1000, false);
+	assert_int_equal(strlen(text), 2 * strlen(end_report) + 1);
+	assert_memory_equal(text + strlen(end_report) + 1, end_report, strlen(end_report));
+	free(text);
+	silent->next = NULL;
+	text = text_of_some(silent, 1000, false);
+	assert_string_equal(text, "");
+	free(text);
+	model_free(m);
+	model_free(silent);
+	model_free(last);
 }
 
 static void test_groups_in_order(void **state)
@@ -491,6 +654,9 @@ int main(void)
 		cmocka_unit_test(test_nasty_names_stay_in_their_columns),
 		cmocka_unit_test(test_a_process_without_tasks),
 		cmocka_unit_test(test_created_by_is_shown),
+		cmocka_unit_test(test_the_end_of_a_program),
+		cmocka_unit_test(test_ends_in_words),
+		cmocka_unit_test(test_several_processes),
 		cmocka_unit_test(test_groups_in_order),
 		cmocka_unit_test(test_what_waits_hang_on),
 	};
