@@ -177,7 +177,8 @@ struct birth {
 };
 
 /* Count it, even if there is no record for it. */
-static struct birth conceive(uintptr_t start, const void *argument, bool detached, uintptr_t caller)
+static struct birth conceive(uintptr_t start, const void *argument, bool detached,
+			     uint64_t stack_bytes, uintptr_t caller)
 {
 	struct birth birth = { .generation = 0 };
 	struct wire_task *task;
@@ -197,6 +198,7 @@ static struct birth conceive(uintptr_t start, const void *argument, bool detache
 	task->parent = self.generation == shim.generation ? self.number : 0;
 	task->start = start;
 	task->argument = (uintptr_t)argument;
+	task->stack_bytes = stack_bytes;
 	task->birth_ns = clock_now_ns();
 	task->creator_stack = stacks_capture(caller);
 	task_store(task, TASK_WORD(WIRE_TASK_BORN, detached ? WIRE_TASK_DETACHED : 0));
@@ -225,6 +227,8 @@ static void begin(struct wire_task *task)
 	task->handle = self_handle();
 	task->tid = own_tid();
 	take_record(task);
+	self.stack_end = self_handle();
+	self.stack_begin = self.stack_end - task->stack_bytes;
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	while (!task_change(task, &old, TASK_WORD(WIRE_TASK_RUNNING, TASK_FLAGS(old))))
 		;
@@ -281,11 +285,34 @@ static bool is_detached(const pthread_attr_t *attr)
 	       state == PTHREAD_CREATE_DETACHED;
 }
 
+/* The C library's own default is asked for once: a program that changes it later has stacks of which
+ * a page is believed, no more. */
+void births_prepare(void)
+{
+	pthread_attr_t attr;
+	size_t bytes = 0;
+
+	if (real.pthread_attr_init(&attr) != 0)
+		return;
+	if (real.pthread_attr_getstacksize(&attr, &bytes) == 0)
+		shim.stack_bytes = bytes;
+	real.pthread_attr_destroy(&attr);
+}
+
+static uint64_t stack_bytes_of(const pthread_attr_t *attr)
+{
+	size_t bytes = 0;
+
+	if (!attr)
+		return shim.stack_bytes;
+	return real.pthread_attr_getstacksize(attr, &bytes) == 0 ? bytes : 0;
+}
+
 WRAPPER int pthread_create(pthread_t *handle, const pthread_attr_t *attr, void *(*start)(void *),
 			   void *argument)
 {
 	struct birth birth = conceive((uintptr_t)start, argument, is_detached(attr),
-				      (uintptr_t)__builtin_return_address(0));
+				      stack_bytes_of(attr), (uintptr_t)__builtin_return_address(0));
 	int result;
 
 	if (birth.task)
@@ -299,8 +326,8 @@ WRAPPER int pthread_create(pthread_t *handle, const pthread_attr_t *attr, void *
 
 WRAPPER int thrd_create(thrd_t *handle, thrd_start_t start, void *argument)
 {
-	struct birth birth =
-		conceive((uintptr_t)start, argument, false, (uintptr_t)__builtin_return_address(0));
+	struct birth birth = conceive((uintptr_t)start, argument, false, shim.stack_bytes,
+				      (uintptr_t)__builtin_return_address(0));
 	int result;
 
 	if (birth.task)

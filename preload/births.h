@@ -23,6 +23,9 @@ RECORD_HIDDEN void births_first(const struct wire_task *was);
 /* The calling thread has no record: it was not created through the shim. */
 RECORD_HIDDEN struct wire_task *births_adopt(void);
 
+/* In the constructor. */
+RECORD_HIDDEN void births_prepare(void);
+
 /* The calling thread leaves its start routine; main's is main. */
 RECORD_HIDDEN void births_end(void *unused);
 

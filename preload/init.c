@@ -3,6 +3,8 @@
  * Where a program begins: the shim's constructor, and main. Constructors of other libraries may have
  * run before, and used all of it; nothing here is needed for that but what they did not do.
  */
+#include <unistd.h>
+
 #include "births.h"
 #include "cleanup.h"
 
@@ -10,8 +12,7 @@
 #include "shim.h"
 #include "sys.h"
 
-extern const char __ehdr_start[] RECORD_HIDDEN;
-extern const char _end[] RECORD_HIDDEN;
+#define MAIN_STACK_BYTES ((uintptr_t)100 << 20)
 
 static int (*program_main)(int, char **, char **);
 
@@ -81,6 +82,14 @@ static void clean_environment(char **envp, const char *own)
 	*to = NULL;
 }
 
+/* The kernel puts the environment's pointers above main's first frame, and nothing else below them
+ * within MAIN_STACK_BYTES: the gap that it leaves under a stack is larger. */
+static void know_main_stack(uintptr_t above)
+{
+	self.stack_end = above;
+	self.stack_begin = above - MAIN_STACK_BYTES;
+}
+
 /* -- the beginning ------------------------------------------------------------------------------- */
 
 __attribute__((constructor)) static void construct(int argc, char **argv, char **envp)
@@ -89,11 +98,14 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 
 	(void)argc;
 	(void)argv;
-	shim.code_begin = (uintptr_t)__ehdr_start;
-	shim.code_end = (uintptr_t)_end;
+	/* musl calls constructors with nothing. */
+	if (!shim_is_known_libc())
+		envp = environ;
 	if (!shim.environment)
 		shim.environment = envp;
 	real_resolve();
+	births_prepare();
+	know_main_stack((uintptr_t)envp);
 	self_find();
 	own = modules_note();
 	if (own)

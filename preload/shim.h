@@ -30,14 +30,17 @@ struct shim {
 	bool sandboxed;			/* no system calls any more */
 	uint32_t tid_offset;		/* of the thread's id from its pthread_t; 0: not known */
 	uintptr_t code_begin, code_end; /* libstrand.so */
+	uint64_t stack_bytes;		/* of a thread, where nobody says otherwise */
 	char directory[512];		/* of the tables */
 	char *const *environment;	/* as the loader gave it; NULL: not known yet */
 };
 
 struct self {
-	struct wire_task *task; /* stays after the end, for joins */
-	uint64_t number;	/* its own, after the end too */
-	uint32_t generation;	/* of the table that it is in */
+	struct wire_task *task;		  /* stays after the end, for joins */
+	uint64_t number;		  /* its own, after the end too */
+	uint32_t generation;		  /* of the table that it is in */
+	uintptr_t stack_begin, stack_end; /* its own stack lies in between, and all from its
+					   * stack pointer to stack_end can be read; 0: unknown */
 	bool recording;
 	bool ended;   /* destructors may still run */
 	bool lost;    /* there was no room for it */
@@ -56,6 +59,9 @@ static inline uintptr_t self_handle(void)
 	__asm__("movq %%fs:0x10, %0" : "=r"(handle));
 	return handle;
 }
+
+/* Only with glibc is there ever a table: of another library's threads nothing is known. */
+RECORD_HIDDEN bool shim_is_known_libc(void);
 
 /* Make the table if there is none yet; in a forked child, its own. */
 RECORD_HIDDEN void shim_begin(void);

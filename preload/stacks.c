@@ -20,6 +20,7 @@
 #define SLOTS	    65536u
 #define SLOTS_FULL  49152u
 #define FRAME_BYTES (16u << 20) /* no frame is larger */
+#define PAGE	    4096u
 
 static struct {
 	uint64_t key, rule;
@@ -64,12 +65,27 @@ static bool find_rule(uint64_t pc, struct cfi_rule *rule)
 struct frame {
 	uint64_t pc; /* of the call */
 	uint64_t sp, bp;
+	uint64_t end; /* the stack can be read from sp up to here */
 	bool bp_known;
 };
 
-static uint64_t word_at(uint64_t address)
+/* A word of the stack, not below the frame; false: it may not be there. Call frame information is
+ * as right as whoever wrote it, and the stack may be one of which nothing is known. */
+static bool read_word(const struct frame *f, uint64_t address, uint64_t *out)
 {
-	return *(const volatile uint64_t *)(uintptr_t)address;
+	if (address < f->sp || address >= f->end || f->end - address < sizeof(*out) || address % 8)
+		return false;
+	*out = *(const volatile uint64_t *)(uintptr_t)address;
+	return true;
+}
+
+/* A thread's own stack reaches to its descriptor, main's to where the kernel began it. Of another
+ * one (a coroutine's, a signal stack) no more is certain than the page that the frame is in. */
+static uint64_t end_of_stack(uint64_t sp)
+{
+	if (sp > self.stack_begin && sp < self.stack_end)
+		return self.stack_end;
+	return (sp | (PAGE - 1)) + 1;
 }
 
 static bool frame_address(const struct frame *f, const struct cfi_rule *r, uint64_t *cfa)
@@ -82,7 +98,10 @@ static bool frame_address(const struct frame *f, const struct cfi_rule *r, uint6
 		/* rbp points into the frame, or what is thought of it is wrong. */
 		if (!f->bp_known || f->bp < f->sp || f->bp - f->sp > FRAME_BYTES || f->bp % 8)
 			return false;
-		*cfa = r->cfa == CFI_CFA_BP ? f->bp + offset : word_at(f->bp + offset);
+		if (r->cfa == CFI_CFA_BP)
+			*cfa = f->bp + offset;
+		else if (!read_word(f, f->bp + offset, cfa))
+			return false;
 	}
 	return *cfa > f->sp && *cfa - f->sp <= FRAME_BYTES && *cfa % 8 == 0;
 }
@@ -91,7 +110,7 @@ static bool frame_address(const struct frame *f, const struct cfi_rule *r, uint6
 static bool step(struct frame *f, bool *complete)
 {
 	struct cfi_rule r;
-	uint64_t cfa;
+	uint64_t cfa, pc, saved;
 
 	if (!find_rule(f->pc, &r))
 		return false;
@@ -101,12 +120,16 @@ static bool step(struct frame *f, bool *complete)
 	}
 	if (!frame_address(f, &r, &cfa))
 		return false;
+	saved = (uint64_t)((int64_t)r.bp_offset * 8);
+	if (!read_word(f, cfa - 8, &pc))
+		return false;
 	if (r.bp == CFI_BP_SAVED)
-		f->bp = word_at(cfa + (uint64_t)((int64_t)r.bp_offset * 8));
-	else if (r.bp == CFI_BP_AT_BP && f->bp_known)
-		f->bp = word_at(f->bp + (uint64_t)((int64_t)r.bp_offset * 8));
-	f->bp_known = r.bp == CFI_BP_SAVED || (f->bp_known && r.bp != CFI_BP_UNKNOWN);
-	f->pc = word_at(cfa - 8) - 1;
+		f->bp_known = read_word(f, cfa + saved, &f->bp);
+	else if (r.bp == CFI_BP_AT_BP)
+		f->bp_known = f->bp_known && read_word(f, f->bp + saved, &f->bp);
+	else if (r.bp == CFI_BP_UNKNOWN)
+		f->bp_known = false;
+	f->pc = pc - 1;
 	f->sp = cfa;
 	*complete = f->pc == UINT64_MAX;
 	return !*complete;
@@ -123,6 +146,7 @@ __attribute__((noinline)) uint32_t stacks_capture(uintptr_t caller)
 
 	__asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
 			 : "=&r"(f.pc), "=&r"(f.sp), "=&r"(f.bp));
+	f.end = end_of_stack(f.sp);
 	do
 		if (f.pc < shim.code_begin || f.pc >= shim.code_end)
 			pcs[n++] = f.pc;

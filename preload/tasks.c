@@ -176,6 +176,7 @@ static void clear(struct wire_task *task)
 	task->tid = 0;
 	task->creator_stack = 0;
 	task->next = 0;
+	task->stack_bytes = 0;
 	for (i = 0; i < WIRE_NAME; i++)
 		task->name[i] = '\0';
 	for (i = 0; i < WIRE_HOLDS; i++) {

@@ -277,15 +277,20 @@ int look_drop_ended(struct model *m, struct table *table, struct err *e)
 {
 	struct table_copy *c;
 	size_t kept = 0;
+	bool any = false;
 	int rc = table_copy_take(table, &c, e);
 
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < m->task_count; i++)
-		if (!table_drops(c, m->tasks[i]))
+	for (size_t i = 0; i < m->task_count; i++) {
+		bool changed;
+
+		if (table_settle(c, m->tasks[i], &changed))
 			m->tasks[kept++] = m->tasks[i];
+		any |= changed;
+	}
 	table_copy_free(c);
-	if (kept == m->task_count)
+	if (kept == m->task_count && !any)
 		return 0;
 	m->task_count = kept;
 	return findings_make(m) ? err_set(e, ERR_NOMEM, "cannot look at process %d", (int)m->pid)

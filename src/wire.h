@@ -112,6 +112,7 @@ struct wire_task {
 	uint8_t hold_counts[WIRE_HOLDS];
 	uint32_t next; /* the shim's own: list of records to be used again */
 	struct wire_wait wait;
+	uint64_t stack_bytes; /* what it was given, below its pthread_t; 0: unknown */
 };
 
 /* -- stacks ----------------------------------------------------------------------------------- */
@@ -258,7 +259,8 @@ WIRE_AT(wire_task, name, 72);
 WIRE_AT(wire_task, holds, 88);
 WIRE_AT(wire_task, hold_counts, 120);
 WIRE_AT(wire_task, wait, 128);
-WIRE_SIZE(wire_task, 232);
+WIRE_AT(wire_task, stack_bytes, 232);
+WIRE_SIZE(wire_task, 240);
 WIRE_AT(wire_task, next, 124);
 WIRE_AT(wire_stack, pcs, 8);
 WIRE_SIZE(wire_segment, 16);

@@ -115,5 +115,7 @@ bool image_was_replaced(const struct image *i);
 void image_release(struct image *i);
 /* The process has ended, or a newer image has taken its place: what is left is the report. */
 void image_finish(struct follow *f, struct image *i);
+/* Once its process has ended: before, the next image might take the name again. */
+void image_remove_file(const struct follow *f, const struct image *i);
 
 #endif

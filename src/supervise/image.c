@@ -39,24 +39,25 @@ int image_create(struct process *p, const char *directory, const char *name, str
 
 static void image_close_table(struct follow *f, struct image *i)
 {
-	char path[PATH_MAX + 100];
-
 	if (!i->table)
 		return;
 	control_forget(f->control, i->table);
 	table_close(i->table);
 	i->table = NULL;
+}
+
+void image_remove_file(const struct follow *f, const struct image *i)
+{
+	char path[PATH_MAX + 100];
+
 	snprintf(path, sizeof(path), "%s/%s", f->directory, i->name);
-	if (f->directory[0])
+	if (f->directory[0] && i->name[0])
 		unlink(path);
 }
 
 void image_free(struct follow *f, struct image *i)
 {
-	if (i->table) {
-		control_forget(f->control, i->table);
-		table_close(i->table);
-	}
+	image_close_table(f, i);
 	model_free(i->at_exit);
 	model_free(i->kept);
 	free(i->trouble);
