@@ -101,6 +101,8 @@ static void table_name_ended_owner(const struct model *m, struct object *o)
 int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
 		       struct model *m)
 {
+	struct object *named = NULL; /* many may wait for one lock */
+
 	for (size_t i = 0; i < m->task_count; i++) {
 		struct task *t = m->tasks[i];
 		const struct wire_task *r =
@@ -110,7 +112,9 @@ int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct 
 			continue;
 		if (!(t->handled_signals & ~table_restarting_signals(c)))
 			t->wait->interruptible = false;
-		table_name_ended_owner(m, t->wait->object);
+		if (t->wait->object != named)
+			table_name_ended_owner(m, t->wait->object);
+		named = t->wait->object;
 		if (r && table_wait_agrees(&r->wait, t->wait) &&
 		    table_enrich_wait(&r->wait, monotonic_ns, m, t->wait))
 			return ERR_NOMEM;
