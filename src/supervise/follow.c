@@ -368,8 +368,8 @@ void follow_look_at_all(struct follow *f, enum moment moment)
 	for (struct process *p = f->processes; p; p = p->next) {
 		bool held = p->image && p->image->state != IMAGE_FOLLOWED;
 
-		if (!p->ended && p->image && !held &&
-		    (p->first ? !p->tool : image_is_worth_a_look(p->image)))
+		if (!p->ended && !p->tool && p->image && !held &&
+		    (p->first || image_is_worth_a_look(p->image) || quiet_may_be_stuck(p->pid)))
 			follow_look(f, p, moment, &e);
 	}
 }

@@ -124,19 +124,29 @@ static void supervisor_meet_deadlock(struct supervisor *s, struct process *p)
 	}
 }
 
+/* Where every thread waits for good on futexes, a look that does not find a deadlock may have
+ * come at a bad moment, as one may that did not see everything. */
+static void supervisor_look_at_quiet(struct supervisor *s, struct process *p)
+{
+	const struct model *m;
+	struct err e;
+	bool whole;
+
+	p->deadlocked = false;
+	follow_look(&s->follow, p, MOMENT_DEADLOCK, &e);
+	m = p->image->kept;
+	whole = !e.code && m && m->seen == SEEN_FULL;
+	quiet_mark_looked(&p->quiet, !whole || (p->quiet.hangs && !p->deadlocked));
+}
+
 static void supervisor_ask_who_is_quiet(struct supervisor *s, int64_t now)
 {
-	struct err e;
-
 	for (struct process *p = s->follow.processes; p && !s->end; p = p->next) {
 		bool free =
 			!p->ended && !p->kill_ns && p->image && p->image->state == IMAGE_FOLLOWED;
 
-		if (free && quiet_ask(&p->quiet, p->pid, now) && !p->tool) {
-			p->deadlocked = false;
-			follow_look(&s->follow, p, MOMENT_DEADLOCK, &e);
-			quiet_mark_looked(&p->quiet);
-		}
+		if (free && quiet_ask(&p->quiet, p->pid, now) && !p->tool)
+			supervisor_look_at_quiet(s, p);
 		if (free && p->deadlocked && p->quiet.is_over)
 			supervisor_meet_deadlock(s, p);
 	}
