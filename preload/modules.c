@@ -38,7 +38,7 @@ void modules_write(void)
 	uint8_t *at;
 	uint32_t used = 0;
 
-	if (!shim_alive() || !map || shim.table->tasks_born > 1)
+	if (!shim.table || !map || shim.table->tasks_born > 1)
 		return;
 	at = table_modules();
 	if (!add_module(at, &used, map->l_addr, shim.table->exe))

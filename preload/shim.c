@@ -213,6 +213,7 @@ static int make_table(bool forked)
 	leave_reset();
 	stacks_prepare();
 	births_first(known ? &was : NULL);
+	modules_write();
 	__atomic_store_n(shim.alive_page, 1, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -249,8 +250,6 @@ static int begin_child(void)
 	if (shim.sandboxed || !children_wanted())
 		return -EPERM;
 	err = make_table(true);
-	if (!err)
-		modules_write();
 	report(err);
 	return err;
 }

@@ -72,9 +72,9 @@ static const struct {
 	void (*wait)(void);
 	int has_mutex;
 } waits[] = {
-	{ wait_cond, 1 },      { wait_cond_timed, 1 }, { wait_cond_clock, 1 },
-	{ wait_sem, 0 },       { wait_sem_timed, 0 },  { wait_sem_clock, 0 },
-	{ wait_join, 0 },      { wait_join_timed, 0 }, { wait_join_clock, 0 },
+	{ wait_cond, 1 }, { wait_cond_timed, 1 }, { wait_cond_clock, 1 },
+	{ wait_sem, 0 },  { wait_sem_timed, 0 },  { wait_sem_clock, 0 },
+	{ wait_join, 0 }, { wait_join_timed, 0 }, { wait_join_clock, 0 },
 };
 
 static void note(void *letter)

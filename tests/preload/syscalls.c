@@ -73,7 +73,10 @@ static void check_vfork(void)
 
 	if (!pid) {
 		seen = 1;
-		__asm__ volatile("syscall" : : "a"((long)SYS_exit), "D"(3l) : "rcx", "r11", "memory");
+		__asm__ volatile("syscall"
+				 :
+				 : "a"((long)SYS_exit), "D"(3l)
+				 : "rcx", "r11", "memory");
 	}
 	CHECK(pid > 0 && seen == 1);
 	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 3);

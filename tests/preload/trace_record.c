@@ -38,8 +38,7 @@ void record_wait_begin(struct record_wait *w, enum wire_op op, uint16_t flags,
 		return;
 	mine.last.context = *context;
 	if (context->sp - (uintptr_t)__builtin_frame_address(0) > mine.stack_bytes)
-		mine.stack_bytes =
-			(unsigned)(context->sp - (uintptr_t)__builtin_frame_address(0));
+		mine.stack_bytes = (unsigned)(context->sp - (uintptr_t)__builtin_frame_address(0));
 }
 
 void record_wait_end(struct record_wait *w)
