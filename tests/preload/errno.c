@@ -4,12 +4,16 @@
  * leaves errno as the C library would. A function of the table without its case here does not
  * compile.
  */
+#include <err.h>
 #include <errno.h>
+#include <error.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -43,7 +47,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_barrier_t barrier;
-static sem_t sem;
+static sem_t sem, release;
 static mtx_t c11_mutex;
 static cnd_t c11_cond;
 static struct timespec soon_real, soon_monotonic;
@@ -64,6 +68,13 @@ static void *nothing(void *unused)
 	return unused;
 }
 
+static void *wait_for_release(void *unused)
+{
+	while (sem_wait(&release))
+		;
+	return unused;
+}
+
 static int c11_nothing(void *unused)
 {
 	(void)unused;
@@ -78,12 +89,11 @@ static pthread_t thread_new(void)
 	return thread;
 }
 
-/* Runs in another thread, 20 ms from now. */
-static void later(void *(*what)(void *))
+static void later(void *(*what)(void *), void *argument)
 {
 	pthread_t thread;
 
-	CHECK(!pthread_create(&thread, NULL, what, NULL) && !pthread_detach(thread));
+	CHECK(!pthread_create(&thread, NULL, what, argument) && !pthread_detach(thread));
 }
 
 static void handler(int signal)
@@ -145,9 +155,11 @@ static void call_pthread_timedjoin_np(void)
 
 static void call_pthread_clockjoin_np(void)
 {
-	pthread_t thread = thread_new();
+	pthread_t thread;
 
+	CHECK(!pthread_create(&thread, NULL, wait_for_release, NULL));
 	KEEPS(pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &soon_monotonic) == ETIMEDOUT);
+	sem_post(&release);
 	KEEPS(!pthread_join(thread, NULL));
 }
 
@@ -182,26 +194,42 @@ static void call_thrd_join(void)
 
 /* -- locks ---------------------------------------------------------------------------------------- */
 
-static void *unlock_later(void *unused)
+static void *lock_all(void *is_brief)
 {
 	pthread_mutex_lock(&mutex);
 	mtx_lock(&c11_mutex);
 	pthread_rwlock_wrlock(&rwlock);
 	sem_post(&sem);
-	usleep(20000);
+	if (is_brief)
+		usleep(20000);
+	else
+		wait_for_release(NULL);
 	pthread_mutex_unlock(&mutex);
 	mtx_unlock(&c11_mutex);
 	pthread_rwlock_unlock(&rwlock);
-	return unused;
+	return NULL;
 }
 
 /* Another thread has all of them, for 20 ms. */
 static void locked(void)
 {
-	later(unlock_later);
+	later(lock_all, &mutex);
 	while (sem_wait(&sem))
 		;
 }
+
+/* … for as long as the expression lasts: of one that gives up by itself. */
+#define KEEPS_WHILE_LOCKED(expression)                                  \
+	do {                                                            \
+		pthread_t thread_;                                      \
+                                                                        \
+		CHECK(!pthread_create(&thread_, NULL, lock_all, NULL)); \
+		while (sem_wait(&sem))                                  \
+			;                                               \
+		KEEPS(expression);                                      \
+		sem_post(&release);                                     \
+		pthread_join(thread_, NULL);                            \
+	} while (0)
 
 static void call_pthread_mutex_lock(void)
 {
@@ -214,14 +242,13 @@ static void call_pthread_mutex_lock(void)
 
 static void call_pthread_mutex_timedlock(void)
 {
-	locked();
-	KEEPS(pthread_mutex_timedlock(&mutex, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_mutex_timedlock(&mutex, &soon_real) == ETIMEDOUT);
 }
 
 static void call_pthread_mutex_clocklock(void)
 {
-	locked();
-	KEEPS(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &soon_monotonic) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &soon_monotonic) ==
+			   ETIMEDOUT);
 }
 
 static void call_mtx_lock(void)
@@ -233,8 +260,7 @@ static void call_mtx_lock(void)
 
 static void call_mtx_timedlock(void)
 {
-	locked();
-	KEEPS(mtx_timedlock(&c11_mutex, &soon_real) == thrd_timedout);
+	KEEPS_WHILE_LOCKED(mtx_timedlock(&c11_mutex, &soon_real) == thrd_timedout);
 }
 
 static void call_pthread_rwlock_init(void)
@@ -273,14 +299,13 @@ static void call_pthread_rwlock_tryrdlock(void)
 
 static void call_pthread_rwlock_timedrdlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_timedrdlock(&rwlock, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_timedrdlock(&rwlock, &soon_real) == ETIMEDOUT);
 }
 
 static void call_pthread_rwlock_clockrdlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_clockrdlock(&rwlock, CLOCK_REALTIME, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_clockrdlock(&rwlock, CLOCK_REALTIME, &soon_real) ==
+			   ETIMEDOUT);
 }
 
 static void call_pthread_rwlock_wrlock(void)
@@ -292,14 +317,13 @@ static void call_pthread_rwlock_wrlock(void)
 
 static void call_pthread_rwlock_timedwrlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_timedwrlock(&rwlock, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_timedwrlock(&rwlock, &soon_real) == ETIMEDOUT);
 }
 
 static void call_pthread_rwlock_clockwrlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_clockwrlock(&rwlock, CLOCK_REALTIME, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_clockwrlock(&rwlock, CLOCK_REALTIME, &soon_real) ==
+			   ETIMEDOUT);
 }
 
 /* -- conditions, semaphores, barriers --------------------------------------------------------------- */
@@ -342,7 +366,7 @@ static void call_pthread_cond_broadcast(void)
 static void call_pthread_cond_wait(void)
 {
 	pthread_mutex_lock(&mutex);
-	later(signal_later);
+	later(signal_later, NULL);
 	KEEPS(!pthread_cond_wait(&cond, &mutex));
 	pthread_mutex_unlock(&mutex);
 }
@@ -364,7 +388,7 @@ static void call_pthread_cond_clockwait(void)
 static void call_cnd_wait(void)
 {
 	mtx_lock(&c11_mutex);
-	later(signal_later);
+	later(signal_later, NULL);
 	KEEPS(cnd_wait(&c11_cond, &c11_mutex) == thrd_success);
 	mtx_unlock(&c11_mutex);
 }
@@ -385,7 +409,7 @@ static void *post_later(void *unused)
 
 static void call_sem_wait(void)
 {
-	later(post_later);
+	later(post_later, NULL);
 	KEEPS(!sem_wait(&sem));
 	sem_post(&sem);
 	KEEPS(!sem_wait(&sem));
@@ -409,7 +433,7 @@ static void *arrive(void *unused)
 
 static void call_pthread_barrier_wait(void)
 {
-	later(arrive);
+	later(arrive, NULL);
 	KEEPS(pthread_barrier_wait(&barrier) <= 0);
 }
 
@@ -483,6 +507,82 @@ static void call__Exit(void)
 static void call_quick_exit(void)
 {
 	ENDS_CHILD(quick_exit);
+}
+
+/* What prints and ends gives errno in words, and all that it was given. */
+static void check_last_words(int pipe_end, pid_t pid, const char *words)
+{
+	char text[256] = "";
+	ssize_t n = 0, got;
+	int status;
+
+	while ((got = read(pipe_end, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
+		n += got;
+	close(pipe_end);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	CHECK(strstr(text, words));
+}
+
+#define HAS_LAST_WORDS(words, call)                    \
+	do {                                           \
+		int ends[2];                           \
+		pid_t pid;                             \
+                                                       \
+		CHECK(!pipe(ends));                    \
+		pid = fork();                          \
+		if (pid == 0) {                        \
+			dup2(ends[1], STDERR_FILENO);  \
+			errno = ENOENT;                \
+			call;                          \
+			_exit(99);                     \
+		}                                      \
+		close(ends[1]);                        \
+		check_last_words(ends[0], pid, words); \
+	} while (0)
+
+static void pass_list(void (*f)(int, const char *, va_list), const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	f(7, format, list);
+	va_end(list);
+}
+
+static void call_err(void)
+{
+	HAS_LAST_WORDS("a 2.5 3 4 5 6: No such file",
+		       err(7, "%s %.1f %d %d %d %d", "a", 2.5, 3, 4, 5, 6));
+}
+
+static void call_errx(void)
+{
+	HAS_LAST_WORDS("a 2.5 3\n", errx(7, "%s %.1f %d", "a", 2.5, 3));
+}
+
+static void call_verr(void)
+{
+	HAS_LAST_WORDS("a 2.5: No such file", pass_list(verr, "%s %.1f", "a", 2.5));
+}
+
+static void call_verrx(void)
+{
+	HAS_LAST_WORDS("a 2.5\n", pass_list(verrx, "%s %.1f", "a", 2.5));
+}
+
+static void call_error(void)
+{
+	HAS_LAST_WORDS("a 2.5 3\n", error(0, 0, "%s %.1f %d", "a", 2.5, 3); CHECK(errno == ENOENT);
+		       _exit(7));
+	HAS_LAST_WORDS("a 2.5 3 4 5 6: No such file",
+		       error(7, ENOENT, "%s %.1f %d %d %d %d", "a", 2.5, 3, 4, 5, 6));
+}
+
+static void call_error_at_line(void)
+{
+	HAS_LAST_WORDS("shop:12: a 2.5 3 4 5",
+		       error_at_line(7, 0, "shop", 12, "%s %.1f %d %d %d", "a", 2.5, 3, 4, 5));
 }
 
 #define FORKS(name)                                                                 \
@@ -566,6 +666,7 @@ static void say_where(void)
 int main(void)
 {
 	sem_init(&sem, 0, 0);
+	sem_init(&release, 0, 0);
 	mtx_init(&c11_mutex, mtx_timed);
 	cnd_init(&c11_cond);
 	pthread_barrier_init(&barrier, NULL, 2);
