@@ -594,6 +594,8 @@ def check_limits(ctx):
 
 def check_no_room(ctx, mode="at-once", limits=None, directory=None):
     """There was room for a table, and is none to grow: what is lost is counted, nothing else."""
+    if mode == "other-root" and os.geteuid():
+        raise Skip("needs root")
     lives = Lives(ctx, mode, 700, limits=limits, directory=directory)
     lives.ready()
     t = lives.table()
@@ -644,6 +646,16 @@ def check_killed(ctx, times):
                     raise Failure("%s: %s" % (path, broken))
         shutil.rmtree(lives.directory)
     require(seen > times, "only %d tasks were seen", seen)
+
+
+def check_other_libc(ctx):
+    """Of another C library's threads nothing is known: not recorded, and the control file says so."""
+    binary = build(ctx, ctx.path("tests", "preload", "other_libc.c"), "musl")
+    control = Control(ctx)
+    lives = Lives(ctx, argv=[binary], control=control)
+    status, out, err = lives.end()
+    require((status, out, err) == (12, b"ok\n", b""), "status %d: %r %r", status, out, err)
+    require(control.counts() == (2, 2, 38) and not lives.paths(), "control: %s", control.counts())
 
 
 def check_secure(ctx):
@@ -701,5 +713,7 @@ def cases(ctx, long):
     yield Case("without-room", lambda: check_no_room(
         ctx, limits={resource.RLIMIT_FSIZE: FIRST_BYTES + 4096}))
     yield Case("without-files", lambda: check_no_room(ctx, mode="no-files"))
+    yield Case("without-root", lambda: check_no_room(ctx, mode="other-root"))
+    yield Case("without-glibc", lambda: check_other_libc(ctx))
     yield Case("without-secure", lambda: check_secure(ctx))
     yield Case("record-killed", lambda: check_killed(ctx, 20 if few else 200), timeout=300)
