@@ -21,9 +21,9 @@ AS_IF([test -n "$strand_missing"],
 ])
 
 # STRAND_WARNINGS(VARIABLE, FLAGS)
-# Appends to VARIABLE those of the warning flags that the compiler knows.
+# Appends to VARIABLE those of the flags (warnings, mostly) that the compiler knows.
 AC_DEFUN([STRAND_WARNINGS], [
-AC_MSG_CHECKING([which warnings $CC knows])
+AC_MSG_CHECKING([which of the flags $CC knows])
 strand_saved_cflags=$CFLAGS
 strand_unknown=
 for strand_flag in $2; do

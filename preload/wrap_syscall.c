@@ -64,16 +64,17 @@ static bool is_futex_wait(long number, long a, long b, long d, long e, struct fu
 	}
 }
 
-static void note_seccomp(long operation)
+/* Without a filter it is a question whether the kernel could. */
+static void note_seccomp(bool is_strict, bool is_filter, word filter)
 {
-	if (operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER)
+	if (is_strict || (is_filter && filter))
 		record_sandboxed();
 }
 
-static void note_before_prctl(long option)
+static void note_before_prctl(long option, word mode, word filter)
 {
 	if (option == PR_SET_SECCOMP)
-		record_sandboxed();
+		note_seccomp(mode == SECCOMP_MODE_STRICT, mode == SECCOMP_MODE_FILTER, filter);
 }
 
 /* The kernel has read the name: so can we. */
@@ -90,7 +91,7 @@ WRAPPER int prctl(int option, word a, word b, word c, word d)
 {
 	int result;
 
-	note_before_prctl(option);
+	note_before_prctl(option, a, b);
 	result = real.prctl(option, a, b, c, d);
 	note_after_prctl(option, a, result);
 	return result;
@@ -100,7 +101,7 @@ static long syscall_prctl(long option, long a, long b, long c, long d, long e)
 {
 	long result;
 
-	note_before_prctl(option);
+	note_before_prctl(option, (word)a, (word)b);
 	result = real.syscall(SYS_prctl, option, a, b, c, d, e);
 	note_after_prctl(option, (word)a, result);
 	return result;
@@ -118,6 +119,6 @@ long wait_syscall(const struct wire_context *context, long a, long b, long c, lo
 	if (number == SYS_prctl)
 		return syscall_prctl(a, b, c, d, e, f);
 	if (number == SYS_seccomp)
-		note_seccomp(a);
+		note_seccomp(a == SECCOMP_SET_MODE_STRICT, a == SECCOMP_SET_MODE_FILTER, (word)c);
 	return real.syscall(number, a, b, c, d, e, f);
 }

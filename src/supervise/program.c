@@ -100,7 +100,8 @@ int program_find_shim(char *path, size_t size, struct err *e)
 	if (snprintf(path, size, "%s/" SHIM_NAME, STRAND_PKGLIBDIR) < (int)size &&
 	    program_is_readable(path))
 		return 0;
-	err_set_errno(e, ENOENT, "cannot find " SHIM_NAME " beside strand or in %s", STRAND_PKGLIBDIR);
+	err_set_errno(e, ENOENT, "cannot find " SHIM_NAME " beside strand or in %s",
+		      STRAND_PKGLIBDIR);
 	return ERR_SYS;
 }
 

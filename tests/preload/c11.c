@@ -26,6 +26,7 @@ int main(void)
 	thrd_t thread;
 	int value;
 
+	trace_reset();
 	mtx_init(&mutex, mtx_plain);
 	cnd_init(&cond);
 	mtx_lock(&mutex);

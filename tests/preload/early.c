@@ -1,47 +1,67 @@
 /* SPDX-License-Identifier: MIT
  *
- * A library whose constructor runs before libstrand.so's, and its destructor after: threads are made,
- * joined and left waiting there too.
+ * A library whose constructor runs before the shim's, and its destructor after: locks, waits, threads
+ * and a fork all work there. Preloaded behind the shim, into any program.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-static sem_t begun, never;
+#include "trace.h"
 
-static void *stay(void *p)
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static sem_t sem;
+
+static void *worker(void *unused)
 {
-	sem_post(&begun);
-	sem_wait(&never);
-	return p;
+	pthread_mutex_lock(&mutex);
+	pthread_cond_signal(&cond);
+	pthread_mutex_unlock(&mutex);
+	sem_post(&sem);
+	return unused;
 }
 
-static void *end(void *p)
+static void use_all(void)
 {
-	return p;
-}
-
-static void join_one(void)
-{
+	struct timespec past = { 1, 0 };
 	pthread_t thread;
+	int status;
+	pid_t pid;
 
-	if (pthread_create(&thread, NULL, end, NULL) || pthread_join(thread, NULL))
-		abort();
+	errno = 4711;
+	CHECK(!pthread_mutex_lock(&mutex));
+	CHECK(!pthread_create(&thread, NULL, worker, NULL));
+	CHECK(!pthread_cond_wait(&cond, &mutex));
+	CHECK(pthread_cond_timedwait(&cond, &mutex, &past) == ETIMEDOUT);
+	CHECK(!pthread_mutex_unlock(&mutex));
+	CHECK(!pthread_rwlock_rdlock(&rwlock) && !pthread_rwlock_unlock(&rwlock));
+	CHECK(errno == 4711);
+	CHECK(!sem_wait(&sem));
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(syscall(SYS_getpid) == getpid());
+	pid = fork();
+	if (!pid)
+		_exit(5);
+	CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 5);
 }
 
-__attribute__((constructor)) static void construct(void)
+__attribute__((constructor)) static void begin(void)
 {
-	pthread_t thread;
-
-	sem_init(&begun, 0, 0);
-	sem_init(&never, 0, 0);
-	join_one();
-	if (pthread_create(&thread, NULL, stay, NULL) || pthread_detach(thread))
-		abort();
-	sem_wait(&begun);
+	sem_init(&sem, 0, 0);
+	use_all();
+	if (getenv("EARLY_TELLS"))
+		fprintf(stderr, "early: begun\n");
 }
 
-__attribute__((destructor)) static void destruct(void)
+__attribute__((destructor)) static void end(void)
 {
-	join_one();
+	use_all();
+	if (getenv("EARLY_TELLS"))
+		fprintf(stderr, "early: ended\n");
 }

@@ -8,6 +8,8 @@
 
 #include "trace.h"
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 sighandler_t bsd_signal(int, sighandler_t);
 
 static void handler(int signal)

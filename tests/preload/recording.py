@@ -230,6 +230,38 @@ def gdb_like_depth(pcs, modules):
     return pcs
 
 
+def check_walks(ctx, variant):
+    """Creator stacks are those that the C library's own unwinder finds, frame by frame."""
+    binary = build(ctx, ctx.path("tests", "preload", "walks.c"), variant)
+    lives = Lives(ctx, argv=[binary])
+    lives.ready()
+    t = lives.table()
+    stacks = {task.number: t.stack(task.creator_stack) for task in t.tasks if task.creator_stack}
+    lines = re.findall(rb"^(\d+) ([01]) (0x.*)$", lives.out, re.M)
+    with open("/proc/%d/maps" % lives.child.pid) as maps:
+        ours = [tuple(int(end, 16) for end in line.split()[0].split("-"))
+                for line in maps if "libstrand" in line]
+    require(len(lines) == 11, "%r", lives.out)
+    for number, whole, frames in lines:
+        wanted = [int(frame, 16) - 1 for frame in frames.split()]
+        wanted = [pc for pc in wanted if not any(begin <= pc < end for begin, end in ours)][:63]
+        found, complete = stacks[int(number)]
+        found = list(found[1:])
+        if whole == b"0":  # a signal frame, or a stack of unknown size: its beginning is right
+            require(found == wanted[:len(found)], "T%d: %s, not %s", int(number),
+                    show(found), show(wanted))
+            continue
+        require(complete == (len(wanted) < 63), "T%d is %scomplete", int(number),
+                "" if complete else "not ")
+        require(found == wanted, "T%d: %s, not %s", int(number), show(found), show(wanted))
+    lives.go_on()
+    lives.end()
+
+
+def show(addresses):
+    return " ".join("%x" % address for address in addresses)
+
+
 def check_no_growth(ctx, mode, amount):
     lives = Lives(ctx, mode, amount)
     lives.ready()
@@ -495,7 +527,7 @@ def check_early(ctx):
     """A constructor that runs before ours, a destructor that runs after."""
     early = os.path.join(ctx.tmp, "early-%d.so" % os.getpid())
     done = ctx.run(["cc", "-shared", "-fPIC", "-O2", "-pthread", "-o", early,
-                    ctx.path("tests", "preload", "early.c")])
+                    ctx.path("tests", "preload", "early_threads.c")])
     require(done.status == 0, "%s", done)
     lives = Lives(ctx, "one-by-one", 3, more_env={"LD_PRELOAD": library(ctx) + ":" + early})
     lives.ready()
@@ -634,6 +666,8 @@ def check_secure(ctx):
 def cases(ctx, long):
     for variant in ("-O0", "-O2"):
         yield Case("record-kinds" + variant, lambda v=variant: check_kinds(ctx, v))
+    for variant in ("-O0", "-O2", "no-pie", "clang"):
+        yield Case("record-walks-" + variant.lstrip("-"), lambda v=variant: check_walks(ctx, v))
     few = ctx.quick
     yield Case("record-one-by-one",
                lambda: check_no_growth(ctx, "one-by-one", 5000 if few else 100000))

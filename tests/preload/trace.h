@@ -11,14 +11,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "wire.h"
 
 struct trace {
-	unsigned begun, ended;	 /* waits of this thread */
-	unsigned open;		 /* … begun, and not ended */
-	struct wire_wait last;	 /* the one that began last */
-	unsigned stack_bytes;	 /* of a wrapper, from its caller to record.h, at most */
+	unsigned begun, ended; /* waits of this thread */
+	unsigned open;	       /* … begun, and not ended */
+	struct wire_wait last; /* the one that began last */
+	unsigned stack_bytes;  /* of a wrapper, from its caller to record.h, at most */
 	unsigned holds_added, holds_removed, holds_forgotten;
 	unsigned finds, joins, detaches;
 	uintptr_t handle; /* of the last find, join or name */
@@ -37,34 +38,41 @@ static inline struct trace *trace(void)
 	return strand_trace ? strand_trace() : NULL;
 }
 
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) { \
+/* Forget what constructors did. */
+static inline void trace_reset(void)
+{
+	if (trace())
+		memset(trace(), 0, sizeof(struct trace));
+}
+
+#define CHECK(condition)                                                                        \
+	do {                                                                                    \
+		if (!(condition)) {                                                             \
 			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			exit(1); \
-		} \
+			exit(1);                                                                \
+		}                                                                               \
 	} while (0)
 
 /* Where there is a trace, it is as said. */
 #define CHECK_TRACE(condition) CHECK(!trace() || (condition))
 
 /* `call` is recorded as one wait, which is over. */
-#define CHECK_RECORDED(op_, object_, call) \
-	do { \
-		unsigned before_ = trace() ? trace()->begun : 0; \
-		call; \
-		CHECK_TRACE(trace()->begun == before_ + 1); \
-		CHECK_TRACE(trace()->open == 0); \
-		CHECK_TRACE(trace()->last.op == WIRE_OP_##op_); \
+#define CHECK_RECORDED(op_, object_, call)                                 \
+	do {                                                               \
+		unsigned before_ = trace() ? trace()->begun : 0;           \
+		call;                                                      \
+		CHECK_TRACE(trace()->begun == before_ + 1);                \
+		CHECK_TRACE(trace()->open == 0);                           \
+		CHECK_TRACE(trace()->last.op == WIRE_OP_##op_);            \
 		CHECK_TRACE(trace()->last.object == (uintptr_t)(object_)); \
-		CHECK_TRACE(trace()->last.flags & WIRE_WAIT_CALLEE_REGS); \
+		CHECK_TRACE(trace()->last.flags &WIRE_WAIT_CALLEE_REGS);   \
 	} while (0)
 
-#define CHECK_NOT_RECORDED(call) \
-	do { \
+#define CHECK_NOT_RECORDED(call)                                 \
+	do {                                                     \
 		unsigned before_ = trace() ? trace()->begun : 0; \
-		call; \
-		CHECK_TRACE(trace()->begun == before_); \
+		call;                                            \
+		CHECK_TRACE(trace()->begun == before_);          \
 	} while (0)
 
 #endif

@@ -706,6 +706,7 @@ static void make_objects(void)
 int main(void)
 {
 	atexit(say_where);
+	trace_reset();
 	make_objects();
 	check_free_locks();
 	check_holds();

@@ -165,9 +165,8 @@ static void test_records_that_disagree(void **state)
 	w[1] = build_wait(f->m, f->t[1], OP_MUTEX_LOCK, build_mutex(f->m, 0x60, NULL, f->t[0]));
 	w[2] = build_wait(f->m, f->t[2], OP_SEM_WAIT,
 			  build_object(f->m, OBJECT_SEMAPHORE, 0x70, NULL));
-	/* Woken, and locking its mutex again: it has not waited for that so long. */
 	build_record_wait(f->r[0], WIRE_OP_COND_WAIT, 0x50, 1);
-	f->r[0]->wait.second = 0x90;
+	f->r[0]->wait.second = 0x98;
 	f->r[0]->wait.flags = WIRE_WAIT_DEADLINE;
 	build_record_wait(f->r[1], WIRE_OP_MUTEX_LOCK, 0x68, 1);
 	build_record_wait(f->r[2], WIRE_OP_SEM_WAIT, 0x70, 1);
@@ -181,6 +180,23 @@ static void test_records_that_disagree(void **state)
 	}
 	assert_null(f->t[3]->wait);
 	assert_int_equal(f->t[3]->state, STATE_RUNNING);
+}
+
+/* Woken, and locking the mutex again: in the call since then, but the cond's deadline does not end
+ * this. */
+static void test_a_cond_that_locks_its_mutex_again(void **state)
+{
+	struct crew *f = *state;
+	struct wait *w =
+		build_wait(f->m, f->t[0], OP_MUTEX_LOCK, build_mutex(f->m, 0x90, NULL, f->t[1]));
+
+	build_record_wait(f->r[0], WIRE_OP_COND_WAIT, 0x50, (uint64_t)CREW_NOW - MS);
+	f->r[0]->wait.second = 0x90;
+	f->r[0]->wait.flags = WIRE_WAIT_DEADLINE;
+	crew_enrich(f);
+	assert_int_equal(w->since_ns, MS);
+	assert_false(w->has_deadline);
+	assert_null(w->second);
 }
 
 static void test_a_recorded_deadline(void **state)
@@ -246,11 +262,17 @@ static void test_an_owner_that_has_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_numbers_names_creators),	TEST(test_a_process_without_records),
-		TEST(test_threads_that_have_not_begun), TEST(test_losses_are_said),
-		TEST(test_whose_table_it_is),		TEST(test_since_when),
-		TEST(test_records_that_disagree),	TEST(test_a_recorded_deadline),
-		TEST(test_handlers_that_restart),	TEST(test_an_owner_that_has_ended),
+		TEST(test_numbers_names_creators),
+		TEST(test_a_process_without_records),
+		TEST(test_threads_that_have_not_begun),
+		TEST(test_losses_are_said),
+		TEST(test_whose_table_it_is),
+		TEST(test_since_when),
+		TEST(test_records_that_disagree),
+		TEST(test_a_cond_that_locks_its_mutex_again),
+		TEST(test_a_recorded_deadline),
+		TEST(test_handlers_that_restart),
+		TEST(test_an_owner_that_has_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
