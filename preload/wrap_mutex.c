@@ -98,6 +98,10 @@ WRAPPER int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
 
 int wait_mtx_lock(mtx_t *mutex, const struct wire_context *context)
 {
+	int result;
+
+	if (lock_again(of_c11(mutex), &result) && !result)
+		return thrd_success;
 	return RECORDED(MUTEX_LOCK, mutex, NULL, deadline_none, context, real.mtx_lock(mutex));
 }
 

@@ -19,6 +19,7 @@ static sem_t sem, started;
 static pthread_t sleeper;
 static struct timespec realtime, monotonic;
 static char order[16];
+static pid_t tid;
 
 static void wait_cond(void)
 {
@@ -96,6 +97,7 @@ static void *waiter(void *of)
 
 	pthread_cleanup_push(note, "a");
 	pthread_cleanup_push(note, "b");
+	tid = gettid();
 	sem_post(&started);
 	if (waits[i].has_mutex) {
 		pthread_cleanup_push(unlock, NULL);
@@ -131,7 +133,7 @@ static void start(size_t i, pthread_t *thread)
 	CHECK(!pthread_create(thread, NULL, waiter, (void *)i));
 	while (sem_wait(&started))
 		;
-	usleep(20000);
+	wait_until_asleep(tid);
 }
 
 static void end(size_t i, pthread_t thread, void *expected)

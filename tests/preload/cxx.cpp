@@ -3,6 +3,7 @@
 // A program of C++'s threads: they go through pthread_*, wait_for() by the clock form, what came with
 // C++20 by syscall(). An exception passes a wrapper's frame when a handler throws out of a wait.
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -28,7 +29,6 @@ static bool ready;
 
 static void worker()
 {
-	std::this_thread::sleep_for(20ms);
 	std::lock_guard lock(mutex);
 	ready = true;
 	cond.notify_one();
@@ -36,8 +36,8 @@ static void worker()
 
 static void check_cond()
 {
-	std::thread thread(worker);
 	std::unique_lock lock(mutex);
+	std::thread thread(worker);
 
 	cond.wait(lock, [] { return ready; });
 	CHECK_TRACE(trace()->last.op == WIRE_OP_COND_WAIT && trace()->begun);
@@ -51,11 +51,15 @@ static void check_cond()
 static void check_mutex()
 {
 	mutex.lock();
-	std::thread other([] {
+	std::atomic<pid_t> tid = 0;
+	std::thread other([&] {
+		tid = gettid();
 		CHECK_RECORDED(MUTEX_LOCK, mutex.native_handle(), mutex.lock());
 		mutex.unlock();
 	});
-	std::this_thread::sleep_for(50ms);
+	while (!tid)
+		std::this_thread::sleep_for(1ms);
+	wait_until_asleep(tid);
 	mutex.unlock();
 	other.join();
 	shared.lock_shared();
@@ -68,7 +72,7 @@ static void check_latch()
 {
 	std::latch latch(1);
 	std::thread other([&] {
-		std::this_thread::sleep_for(50ms);
+		wait_until_asleep(getpid());
 		latch.count_down();
 	});
 	unsigned begun = trace() ? trace()->begun : 0;

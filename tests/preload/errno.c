@@ -43,7 +43,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_barrier_t barrier;
-static sem_t sem;
+static sem_t sem, release;
 static mtx_t c11_mutex;
 static cnd_t c11_cond;
 static struct timespec soon_real, soon_monotonic;
@@ -64,6 +64,13 @@ static void *nothing(void *unused)
 	return unused;
 }
 
+static void *wait_for_release(void *unused)
+{
+	while (sem_wait(&release))
+		;
+	return unused;
+}
+
 static int c11_nothing(void *unused)
 {
 	(void)unused;
@@ -78,12 +85,11 @@ static pthread_t thread_new(void)
 	return thread;
 }
 
-/* Runs in another thread, 20 ms from now. */
-static void later(void *(*what)(void *))
+static void later(void *(*what)(void *), void *argument)
 {
 	pthread_t thread;
 
-	CHECK(!pthread_create(&thread, NULL, what, NULL) && !pthread_detach(thread));
+	CHECK(!pthread_create(&thread, NULL, what, argument) && !pthread_detach(thread));
 }
 
 static void handler(int signal)
@@ -145,9 +151,11 @@ static void call_pthread_timedjoin_np(void)
 
 static void call_pthread_clockjoin_np(void)
 {
-	pthread_t thread = thread_new();
+	pthread_t thread;
 
+	CHECK(!pthread_create(&thread, NULL, wait_for_release, NULL));
 	KEEPS(pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &soon_monotonic) == ETIMEDOUT);
+	sem_post(&release);
 	KEEPS(!pthread_join(thread, NULL));
 }
 
@@ -182,26 +190,42 @@ static void call_thrd_join(void)
 
 /* -- locks ---------------------------------------------------------------------------------------- */
 
-static void *unlock_later(void *unused)
+static void *lock_all(void *is_brief)
 {
 	pthread_mutex_lock(&mutex);
 	mtx_lock(&c11_mutex);
 	pthread_rwlock_wrlock(&rwlock);
 	sem_post(&sem);
-	usleep(20000);
+	if (is_brief)
+		usleep(20000);
+	else
+		wait_for_release(NULL);
 	pthread_mutex_unlock(&mutex);
 	mtx_unlock(&c11_mutex);
 	pthread_rwlock_unlock(&rwlock);
-	return unused;
+	return NULL;
 }
 
 /* Another thread has all of them, for 20 ms. */
 static void locked(void)
 {
-	later(unlock_later);
+	later(lock_all, &mutex);
 	while (sem_wait(&sem))
 		;
 }
+
+/* … for as long as the expression lasts: of one that gives up by itself. */
+#define KEEPS_WHILE_LOCKED(expression)                                  \
+	do {                                                            \
+		pthread_t thread_;                                      \
+                                                                        \
+		CHECK(!pthread_create(&thread_, NULL, lock_all, NULL)); \
+		while (sem_wait(&sem))                                  \
+			;                                               \
+		KEEPS(expression);                                      \
+		sem_post(&release);                                     \
+		pthread_join(thread_, NULL);                            \
+	} while (0)
 
 static void call_pthread_mutex_lock(void)
 {
@@ -214,14 +238,13 @@ static void call_pthread_mutex_lock(void)
 
 static void call_pthread_mutex_timedlock(void)
 {
-	locked();
-	KEEPS(pthread_mutex_timedlock(&mutex, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_mutex_timedlock(&mutex, &soon_real) == ETIMEDOUT);
 }
 
 static void call_pthread_mutex_clocklock(void)
 {
-	locked();
-	KEEPS(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &soon_monotonic) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &soon_monotonic) ==
+			   ETIMEDOUT);
 }
 
 static void call_mtx_lock(void)
@@ -233,8 +256,7 @@ static void call_mtx_lock(void)
 
 static void call_mtx_timedlock(void)
 {
-	locked();
-	KEEPS(mtx_timedlock(&c11_mutex, &soon_real) == thrd_timedout);
+	KEEPS_WHILE_LOCKED(mtx_timedlock(&c11_mutex, &soon_real) == thrd_timedout);
 }
 
 static void call_pthread_rwlock_init(void)
@@ -273,14 +295,13 @@ static void call_pthread_rwlock_tryrdlock(void)
 
 static void call_pthread_rwlock_timedrdlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_timedrdlock(&rwlock, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_timedrdlock(&rwlock, &soon_real) == ETIMEDOUT);
 }
 
 static void call_pthread_rwlock_clockrdlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_clockrdlock(&rwlock, CLOCK_REALTIME, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_clockrdlock(&rwlock, CLOCK_REALTIME, &soon_real) ==
+			   ETIMEDOUT);
 }
 
 static void call_pthread_rwlock_wrlock(void)
@@ -292,14 +313,13 @@ static void call_pthread_rwlock_wrlock(void)
 
 static void call_pthread_rwlock_timedwrlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_timedwrlock(&rwlock, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_timedwrlock(&rwlock, &soon_real) == ETIMEDOUT);
 }
 
 static void call_pthread_rwlock_clockwrlock(void)
 {
-	locked();
-	KEEPS(pthread_rwlock_clockwrlock(&rwlock, CLOCK_REALTIME, &soon_real) == ETIMEDOUT);
+	KEEPS_WHILE_LOCKED(pthread_rwlock_clockwrlock(&rwlock, CLOCK_REALTIME, &soon_real) ==
+			   ETIMEDOUT);
 }
 
 /* -- conditions, semaphores, barriers --------------------------------------------------------------- */
@@ -342,7 +362,7 @@ static void call_pthread_cond_broadcast(void)
 static void call_pthread_cond_wait(void)
 {
 	pthread_mutex_lock(&mutex);
-	later(signal_later);
+	later(signal_later, NULL);
 	KEEPS(!pthread_cond_wait(&cond, &mutex));
 	pthread_mutex_unlock(&mutex);
 }
@@ -364,7 +384,7 @@ static void call_pthread_cond_clockwait(void)
 static void call_cnd_wait(void)
 {
 	mtx_lock(&c11_mutex);
-	later(signal_later);
+	later(signal_later, NULL);
 	KEEPS(cnd_wait(&c11_cond, &c11_mutex) == thrd_success);
 	mtx_unlock(&c11_mutex);
 }
@@ -385,7 +405,7 @@ static void *post_later(void *unused)
 
 static void call_sem_wait(void)
 {
-	later(post_later);
+	later(post_later, NULL);
 	KEEPS(!sem_wait(&sem));
 	sem_post(&sem);
 	KEEPS(!sem_wait(&sem));
@@ -409,7 +429,7 @@ static void *arrive(void *unused)
 
 static void call_pthread_barrier_wait(void)
 {
-	later(arrive);
+	later(arrive, NULL);
 	KEEPS(pthread_barrier_wait(&barrier) <= 0);
 }
 
@@ -566,6 +586,7 @@ static void say_where(void)
 int main(void)
 {
 	sem_init(&sem, 0, 0);
+	sem_init(&release, 0, 0);
 	mtx_init(&c11_mutex, mtx_timed);
 	cnd_init(&c11_cond);
 	pthread_barrier_init(&barrier, NULL, 2);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "wire.h"
 
@@ -36,6 +38,23 @@ struct trace *strand_trace(void) __attribute__((weak));
 static inline struct trace *trace(void)
 {
 	return strand_trace ? strand_trace() : NULL;
+}
+
+/* Until a thread of this process sleeps in a futex; where the kernel does not tell, a while. */
+static inline void wait_until_asleep(pid_t tid)
+{
+	char path[64], line[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	do {
+		usleep(20000);
+		file = fopen(path, "r");
+		if (!file || !fgets(line, sizeof(line), file))
+			strcpy(line, "202 ");
+		if (file)
+			fclose(file);
+	} while (strncmp(line, "202 ", 4) != 0);
 }
 
 /* Forget what constructors did. */

@@ -7,7 +7,6 @@
  * registers, and let go by the main thread once the thread sleeps.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -462,10 +461,23 @@ static struct blocked table[] = {
 	  0 },
 };
 
+static int64_t now_ns(clockid_t clock, struct timespec *now)
+{
+	clock_gettime(clock, now);
+	return now->tv_sec * 1000000000ll + now->tv_nsec;
+}
+
+/* The same moment on both clocks, though somebody else may run in between. */
 static void set_times(void)
 {
-	clock_gettime(CLOCK_REALTIME, &realtime);
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	struct timespec after;
+	int64_t took;
+
+	do {
+		took = -now_ns(CLOCK_MONOTONIC, &monotonic);
+		clock_gettime(CLOCK_REALTIME, &realtime);
+		took += now_ns(CLOCK_MONOTONIC, &after);
+	} while (took > 1000000);
 	realtime.tv_sec += 50;
 	monotonic.tv_sec += 50;
 }
@@ -541,20 +553,6 @@ static void *call_blocked(void *of)
 	return NULL;
 }
 
-/* Asleep in a futex, and for good: twice the same count of switches. */
-static bool is_asleep(pid_t tid)
-{
-	char path[64], line[32] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, line, sizeof(line) - 1) < 0)
-		return true; /* the kernel does not tell */
-	close(fd);
-	return !strncmp(line, "202 ", 4);
-}
-
 static void check_blocked(struct blocked *b)
 {
 	pthread_t thread;
@@ -566,9 +564,7 @@ static void check_blocked(struct blocked *b)
 	CHECK(!pthread_create(&thread, NULL, call_blocked, b));
 	while (!__atomic_load_n(&blocked_tid, __ATOMIC_SEQ_CST))
 		usleep(1000);
-	do
-		usleep(10000);
-	while (!is_asleep(blocked_tid));
+	wait_until_asleep(blocked_tid);
 	b->give();
 	CHECK(!pthread_join(thread, NULL));
 	failing = NULL;
@@ -627,6 +623,7 @@ static void check_recursive(void)
 {
 	pthread_mutexattr_t attr;
 	pthread_mutex_t again;
+	mtx_t c11_again;
 
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
@@ -637,6 +634,10 @@ static void check_recursive(void)
 	for (int i = 0; i < 3; i++)
 		CHECK(!pthread_mutex_unlock(&again));
 	CHECK(pthread_mutex_unlock(&again) == EPERM);
+	CHECK(mtx_init(&c11_again, mtx_recursive) == thrd_success);
+	CHECK_NOT_RECORDED(CHECK(mtx_lock(&c11_again) == thrd_success));
+	CHECK_NOT_RECORDED(CHECK(mtx_lock(&c11_again) == thrd_success));
+	CHECK(mtx_unlock(&c11_again) == thrd_success && mtx_unlock(&c11_again) == thrd_success);
 }
 
 /* A deadline that has passed, one out of all bounds, one that is none. */

@@ -116,6 +116,7 @@ static void test_what_has_ended_since_the_exit(void **state)
 	assert_int_equal(f->m->task_count, 6);
 	table_close(t);
 	build_record_ended(f->r[1]);
+	f->r[1]->flags |= WIRE_TASK_DETACHED;
 	f->r[2]->state = WIRE_TASK_FREE;
 	find_task(f->m, "T5")->name = "stays";
 	for (size_t i = 4; i < 8; i++)
@@ -129,6 +130,25 @@ static void test_what_has_ended_since_the_exit(void **state)
 	assert_int_equal(f->m->findings[0]->count, 1);
 	assert_ptr_equal(f->m->findings[0]->tasks[0], f->t[3]);
 	assert_string_equal(f->m->findings[1]->tasks[0]->id, "T5");
+}
+
+/* Alive at the look, finished by the end, and nobody has joined it. */
+static void test_what_finishes_after_the_look_is_unjoined(void **state)
+{
+	struct crew *f = *state;
+	struct err e = { 0 };
+	struct table *t;
+
+	crew_add_ended(f);
+	crew_exits(f, 0);
+	crew_judge(f);
+	build_record_ended(f->r[1]);
+	t = build_table_open(f->b);
+	assert_int_equal(look_drop_ended(f->m, t, &e), 0);
+	table_close(t);
+	assert_int_equal(find_task(f->m, "T2")->verdict, VERDICT_UNJOINED);
+	assert_int_equal(find_task(f->m, "T2")->state, STATE_ENDED);
+	assert_null(find_task(f->m, "T2")->wait);
 }
 
 /* -- only the table is left --------------------------------------------------------------------- */
@@ -254,6 +274,7 @@ int main(void)
 		TEST(test_neither_main_nor_who_exits_is_alive),
 		TEST(test_nobody_is_alive_while_it_goes_on),
 		TEST(test_what_has_ended_since_the_exit),
+		TEST(test_what_finishes_after_the_look_is_unjoined),
 		TEST(test_a_process_that_is_no_more),
 		cmocka_unit_test(test_damaged_tables),
 	};
