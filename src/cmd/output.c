@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
@@ -129,10 +130,13 @@ int cmd_check_outputs(const struct options *o, struct err *e)
 	for (size_t i = 0; i < o->output_count; i++) {
 		const char *file = o->outputs[i].file;
 		char *directory;
+		struct stat st;
 		int failed;
 
 		if (!file)
 			continue;
+		if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+			return output_failed(e, file, EISDIR);
 		directory = output_directory(file);
 		failed = access(file, F_OK) == 0 ? access(file, W_OK)
 			 : directory		 ? access(directory, W_OK | X_OK)
