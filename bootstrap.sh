@@ -5,7 +5,7 @@
 #
 #   sh bootstrap.sh              install what is missing, configure in build/
 #   sh bootstrap.sh build        the same, and build
-#   sh bootstrap.sh demo         the same, and show the report on a small deadlocked program
+#   sh bootstrap.sh demo         the same, and run a small deadlocked program by strand check
 #   sh bootstrap.sh check        the same, and run the tests (WHAT to run may follow)
 #   sh bootstrap.sh check-long   the same with the long tests
 #   sh bootstrap.sh bench        the same, and measure strand beside gdb and eu-stack
@@ -20,7 +20,6 @@ src=$(pwd)
 BUILD=${BUILD:-build}
 CONFIGURE_FLAGS=${CONFIGURE_FLAGS-}
 log=
-demo_pid=
 export DEBIAN_FRONTEND=noninteractive
 
 # The alternatives of one need are joined by |.
@@ -141,45 +140,15 @@ build() {
 	quietly make -C "$BUILD" -j"$(jobs_count)" "$@"
 }
 
-# Context switches of all threads: the same numbers twice mean that all have slept in between.
-switches() {
-	cat /proc/"$1"/task/*/status 2>/dev/null | grep ctxt_switches
-}
-
-wait_until_asleep() {
-	tries=0
-	calm=0
-	before=
-	while [ "$tries" -lt 100 ] && [ "$calm" -lt 3 ]; do
-		kill -0 "$1" 2>/dev/null || die "the demo program ended instead of hanging"
-		sleep 0.1
-		now=$(switches "$1")
-		calm=$((calm + 1))
-		[ "$now" = "$before" ] || calm=0
-		before=$now
-		tries=$((tries + 1))
-	done
-}
-
-end_demo() {
-	[ -n "$demo_pid" ] || return 0
-	kill -KILL "$demo_pid" 2>/dev/null || :
-	wait "$demo_pid" 2>/dev/null || :
-}
-
 demo() {
 	program=$BUILD/demo_deadlock
 	quietly gcc -g -O0 -pthread -fdebug-prefix-map="$src"=. -o "$program" \
 		tests/programs/demo_deadlock.c
-	trap end_demo EXIT
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
-	"$program" >/dev/null </dev/null &
-	demo_pid=$!
-	wait_until_asleep "$demo_pid"
-	say "tests/programs/demo_deadlock.c runs as $demo_pid and hangs; $BUILD/strand attach $demo_pid says:"
-	"$BUILD/strand" attach "$demo_pid"
+	say "tests/programs/demo_deadlock.c hangs; $BUILD/strand check --timeout=2 $program says:"
+	status=0
+	"$BUILD/strand" check --timeout=2 "$program" >/dev/null || status=$?
+	say "strand check ended with status $status"
+	[ "$status" = 66 ] || die "and should have with 66"
 }
 
 usage() {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The library was preloaded by hand and nobody supervises: at the end of a program with threads the
- * shim starts the analyser itself, and that is the watcher then. It is a child that the program does
- * not notice: no signal when it ends, no wait() that finds it, no descriptor of the program's but
- * its standard error.
+ * shim starts the analyser itself, and that is the watcher then. The program does not notice: a child
+ * without an exit signal starts it and ends, and it is somebody else's then (an exec would give it
+ * its signal back, and wait() would find it); of the program's descriptors it has standard error.
  */
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -22,8 +22,11 @@
 static char program[PROGRAM_BYTES]; /* empty: there is none */
 static char **environment;	    /* what the program had at its beginning, without strand */
 static uint32_t exec_failed;
+static long analyser_pid;
 static uint64_t program_mask;
-static char child_stack[STACK_BYTES] __attribute__((aligned(16)));
+
+typedef char child_stack[STACK_BYTES] __attribute__((aligned(16)));
+static child_stack middle_stack, analyser_stack;
 
 /* -- where it is --------------------------------------------------------------------------------- */
 
@@ -129,7 +132,13 @@ static void close_descriptors(void)
 	sys_call(CLOSE_RANGE, 3, UINT32_MAX, 0, 0, 0, 0);
 }
 
-__attribute__((used, noreturn)) static void analyser_child(void)
+static __attribute__((noreturn)) void leave(int status)
+{
+	for (;;)
+		sys_call(SYS_exit, status, 0, 0, 0, 0, 0);
+}
+
+static __attribute__((noreturn)) void run_analyser(void)
 {
 	static char name[] = "strand";
 	static char command[] = "exit-analysis";
@@ -143,12 +152,12 @@ __attribute__((used, noreturn)) static void analyser_child(void)
 	sys_restore_signals(&program_mask);
 	sys_call(SYS_execve, (long)program, (long)argv, (long)environment, 0, 0, 0);
 	exec_failed = 1;
-	for (;;)
-		sys_call(SYS_exit, 127, 0, 0, 0, 0, 0);
+	leave(127);
 }
 
-/* The child begins on its own stack, in analyser_child(), and never comes back here. */
-static long clone_child(void)
+/* The child begins in `run`, on its own stack, and never comes back here; the caller goes on when it
+ * has ended, or is another program. */
+static long clone_child(child_stack *stack, void (*run)(void))
 {
 	long result;
 
@@ -156,30 +165,45 @@ static long clone_child(void)
 			 "testq %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
 			 "xorl %%ebp, %%ebp\n\t"
-			 "call %P[child]\n\t"
+			 "call *%[run]\n\t"
 			 "1:"
 			 : "=a"(result)
-			 : "a"((long)SYS_clone), "D"((long)CLONE_FLAGS),
-			   "S"(child_stack + sizeof(child_stack)),
-			   "d"(0l), [child] "i"(analyser_child)
-			 : "rcx", "r11", "r10", "r8", "memory");
+			 : "a"((long)SYS_clone), "D"((long)CLONE_FLAGS), "S"((char *)(stack + 1)),
+			   "d"(0l), [run] "b"(run)
+			 : "rcx", "r11", "r10", "r8", "r9", "memory");
 	return result;
+}
+
+static __attribute__((noreturn)) void run_middle(void)
+{
+	analyser_pid = clone_child(&analyser_stack, run_analyser);
+	leave(0);
+}
+
+/* Then it would be this process's again. */
+static bool is_reaper(void)
+{
+	int reaper = 0;
+
+	sys_call(SYS_prctl, PR_GET_CHILD_SUBREAPER, (long)&reaper, 0, 0, 0, 0);
+	return reaper || shim.table->pid == 1;
 }
 
 bool analyser_start(void)
 {
-	long pid;
+	long middle;
 
-	if (!program[0] || !environment)
+	if (!program[0] || !environment || is_reaper())
 		return false;
 	exec_failed = 0;
+	analyser_pid = 0;
 	sys_block_signals(&program_mask);
-	pid = clone_child();
+	middle = clone_child(&middle_stack, run_middle);
+	if (middle > 0)
+		sys_call(SYS_wait4, middle, 0, __WALL, 0, 0, 0);
 	sys_restore_signals(&program_mask);
-	if (pid > 0 && exec_failed)
-		sys_call(SYS_wait4, pid, 0, __WALL, 0, 0, 0);
-	if (pid <= 0 || exec_failed)
+	if (analyser_pid <= 0 || exec_failed)
 		return false;
-	sys_call(SYS_prctl, PR_SET_PTRACER, pid, 0, 0, 0, 0);
+	sys_call(SYS_prctl, PR_SET_PTRACER, analyser_pid, 0, 0, 0, 0);
 	return true;
 }

@@ -87,13 +87,7 @@
 /* syscall() is entered here, not in C: a number that is none of ours must go on by a jump, as that
  * of a vfork returns twice on this stack. real_syscall is real.syscall, of struct real (real.h). */
 
-	.set	next_real, 0
-#define FUNCTION(result, name, parameters, arguments, version) \
-	.set real_##name, real + next_real ; .set next_real, next_real + 8 ;
-#define HELPER FUNCTION
-#define OLD_FUNCTION(result, name, parameters, arguments, version) \
-	.set real_##name##_old, real + next_real ; .set next_real, next_real + 8 ;
-#include "functions.def"
+#include "real_x86_64.h"
 
 	.globl	syscall
 	.type	syscall, @function

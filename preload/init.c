@@ -3,6 +3,8 @@
  * Where a program begins: the shim's constructor, and main. Constructors of other libraries may have
  * run before, and used all of it; nothing here is needed for that but what they did not do.
  */
+#include <unistd.h>
+
 #include "births.h"
 #include "cleanup.h"
 
@@ -10,10 +12,8 @@
 #include "shim.h"
 #include "sys.h"
 
-extern const char __ehdr_start[] RECORD_HIDDEN;
-extern const char _end[] RECORD_HIDDEN;
-
 #define MAIN_STACK_BYTES ((uintptr_t)100 << 20)
+#define ASIDE_BYTES	 ((size_t)256 << 10) /* handlers of signals may run there */
 
 static int (*program_main)(int, char **, char **);
 
@@ -99,8 +99,9 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 
 	(void)argc;
 	(void)argv;
-	shim.code_begin = (uintptr_t)__ehdr_start;
-	shim.code_end = (uintptr_t)_end;
+	/* musl calls constructors with nothing. */
+	if (!shim_is_known_libc())
+		envp = environ;
 	if (!shim.environment)
 		shim.environment = envp;
 	real_resolve();
@@ -122,14 +123,26 @@ __attribute__((destructor)) static void destruct(void)
 }
 
 /* main's frame is the one right below this function's: its stack pointer after the call tells the
- * watcher where main's was. */
-static int run_main(int argc, char **argv, char **envp)
+ * watcher where main's was. What is in it is looked at, dead as it is: the hold has a
+ * stack of its own. */
+__attribute__((noinline, optimize("no-omit-frame-pointer"))) static int run_main(int argc,
+										 char **argv,
+										 char **envp)
 {
+	static char stack[ASIDE_BYTES] __attribute__((aligned(16)));
 	int status = program_main(argc, argv, envp);
+	enum wire_exit_kind kind = WIRE_EXIT_KIND_MAIN;
+	int status_too = status;
 	uintptr_t sp;
 
-	__asm__ volatile("movq %%rsp, %0" : "=r"(sp));
-	leave_hold(WIRE_EXIT_KIND_MAIN, status, sp);
+	__asm__ volatile("movq %%rsp, %%rbx\n\t"
+			 "movq %%rsp, %%rdx\n\t"
+			 "movq %[top], %%rsp\n\t"
+			 "call leave_hold\n\t"
+			 "movq %%rbx, %%rsp"
+			 : "+D"(kind), "+S"(status_too), "=&d"(sp)
+			 : [top] "r"(stack + sizeof(stack))
+			 : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
 	return status;
 }
 

@@ -7,6 +7,7 @@
  * One thread fills in who ends the process and waits; others that come to an end meanwhile wait with
  * it. A handler that runs in that time and ends the process goes straight on.
  */
+#include <err.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,7 +46,8 @@ static void wait_for_watcher(uint32_t generation)
 		if (beat != last)
 			since = now;
 		last = beat;
-		if (now - since >= (uint64_t)WIRE_PATIENCE_NS)
+		/* Where there is no clock at all nobody is waited for. */
+		if (!now || now - since >= (uint64_t)WIRE_PATIENCE_NS)
 			return;
 		if (shim.sandboxed)
 			__builtin_ia32_pause();
@@ -126,6 +128,54 @@ WRAPPER __attribute__((noreturn)) void exit(int status)
 {
 	leave_hold(WIRE_EXIT_KIND_EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
 	real.exit(status);
+	__builtin_unreachable();
+}
+
+/* What is not fit to be called, with arguments of which nothing is known, is looked up first. */
+RECORD_HIDDEN __attribute__((used)) void leave_by_error(int status, uintptr_t sp);
+
+void leave_by_error(int status, uintptr_t sp)
+{
+	static bool resolved;
+
+	if (!resolved)
+		real_resolve();
+	resolved = true;
+	if (status)
+		leave_hold(WIRE_EXIT_KIND_EXIT, status, sp);
+}
+
+WRAPPER __attribute__((noreturn)) void verr(int status, const char *format, va_list list)
+{
+	leave_hold(WIRE_EXIT_KIND_EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	real.verr(status, format, list);
+	__builtin_unreachable();
+}
+
+WRAPPER __attribute__((noreturn)) void verrx(int status, const char *format, va_list list)
+{
+	leave_hold(WIRE_EXIT_KIND_EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	real.verrx(status, format, list);
+	__builtin_unreachable();
+}
+
+WRAPPER __attribute__((noreturn)) void err(int status, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	leave_hold(WIRE_EXIT_KIND_EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	real.verr(status, format, list);
+	__builtin_unreachable();
+}
+
+WRAPPER __attribute__((noreturn)) void errx(int status, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	leave_hold(WIRE_EXIT_KIND_EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	real.verrx(status, format, list);
 	__builtin_unreachable();
 }
 

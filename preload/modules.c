@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "cfi.h"
+#include "real.h"
 #include "shim.h"
 #include "sys.h"
 #include "table.h"
@@ -33,11 +34,11 @@ static bool add_module(uint8_t *at, uint32_t *used, uintptr_t bias, const char *
 
 void modules_write(void)
 {
-	const struct link_map *map = _r_debug.r_map;
+	const struct link_map *map = real_modules();
 	uint8_t *at;
 	uint32_t used = 0;
 
-	if (!shim_alive() || !map || shim.table->tasks_born > 1)
+	if (!shim.table || !map || shim.table->tasks_born > 1)
 		return;
 	at = table_modules();
 	if (!add_module(at, &used, map->l_addr, shim.table->exe))
@@ -53,7 +54,7 @@ const char *modules_note(void)
 	const struct link_map *map;
 	const char *ours = NULL;
 
-	for (map = _r_debug.r_map; map; map = map->l_next) {
+	for (map = real_modules(); map; map = map->l_next) {
 		cfi_note_module((uintptr_t)map->l_ld);
 		if (map->l_ld == _DYNAMIC)
 			ours = map->l_name;

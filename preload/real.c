@@ -70,17 +70,22 @@ static const ElfW(Dyn) * program_dynamic(void)
 	return dynamic ? (const void *)(bias + dynamic->p_vaddr) : NULL;
 }
 
-/* Our own place in the loader's list; NULL where it cannot be had. */
-static const struct link_map *own_map(void)
+const struct link_map *real_modules(void)
 {
 	const ElfW(Dyn) *d = program_dynamic();
 	const struct r_debug *debug = NULL;
-	const struct link_map *map;
 
 	for (; d && d->d_tag != DT_NULL; d++)
 		if (d->d_tag == DT_DEBUG)
 			debug = (const void *)d->d_un.d_ptr;
-	map = debug ? debug->r_map : NULL;
+	return debug ? debug->r_map : NULL;
+}
+
+/* Our own place in the loader's list; NULL where it cannot be had. */
+static const struct link_map *own_map(void)
+{
+	const struct link_map *map = real_modules();
+
 	while (map && map->l_ld != _DYNAMIC)
 		map = map->l_next;
 	return map;

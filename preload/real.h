@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <threads.h>
 #include <time.h>
@@ -29,6 +30,11 @@ __attribute__((visibility("hidden"))) extern struct real real;
 
 /* Resolve all that has not been: in the constructor. */
 __attribute__((visibility("hidden"))) void real_resolve(void);
+
+/* The loader's list, the program first; NULL where it cannot be had. Walking it takes no lock: while
+ * there is one thread. */
+struct link_map;
+__attribute__((visibility("hidden"))) const struct link_map *real_modules(void);
 
 /* An exported function: everything else in the shim is hidden. */
 #define WRAPPER __attribute__((visibility("default")))

@@ -7,6 +7,7 @@
 #include "shim.h"
 
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -17,14 +18,24 @@
 #include "sys.h"
 #include "table.h"
 
+#pragma weak gnu_get_libc_version
+
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+
+extern const char __ehdr_start[] RECORD_HIDDEN;
+extern const char _end[] RECORD_HIDDEN;
 
 static const uint64_t not_alive;
 
 struct shim shim = { .alive = &not_alive };
 __thread struct self self;
+
+bool shim_is_known_libc(void)
+{
+	return gnu_get_libc_version != NULL;
+}
 
 bool shim_is_own_process(void)
 {
@@ -202,6 +213,7 @@ static int make_table(bool forked)
 	leave_reset();
 	stacks_prepare();
 	births_first(known ? &was : NULL);
+	modules_write();
 	__atomic_store_n(shim.alive_page, 1, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -211,14 +223,19 @@ static int begin_image(void)
 	const char *control = find_variable(WIRE_ENV_CONTROL);
 	int err;
 
-	find_tid_offset();
+	if (getauxval(AT_SECURE))
+		return -EPERM;
+	shim.code_begin = (uintptr_t)__ehdr_start;
+	shim.code_end = (uintptr_t)_end;
 	if (control && *control)
 		open_control(control);
-	err = find_directory();
+	err = shim_is_known_libc() ? find_directory() : -ENOSYS;
 	if (!err)
 		err = make_alive_page();
-	if (!err)
+	if (!err) {
+		find_tid_offset();
 		err = make_table(false);
+	}
 	report(err);
 	if (!err)
 		__atomic_store_n(&shim.alive, shim.alive_page, __ATOMIC_RELEASE);
@@ -233,8 +250,6 @@ static int begin_child(void)
 	if (shim.sandboxed || !children_wanted())
 		return -EPERM;
 	err = make_table(true);
-	if (!err)
-		modules_write();
 	report(err);
 	return err;
 }
@@ -255,10 +270,7 @@ void shim_begin(void)
 	if (!__atomic_compare_exchange_n(&shim.state, &state, SHIM_MAKING, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return;
-	if (forked)
-		err = begin_child();
-	else
-		err = getauxval(AT_SECURE) ? -EPERM : begin_image();
+	err = forked ? begin_child() : begin_image();
 	errno = saved;
 	__atomic_store_n(&shim.state, err ? SHIM_INERT : SHIM_READY, __ATOMIC_RELEASE);
 }

@@ -60,6 +60,9 @@ static inline uintptr_t self_handle(void)
 	return handle;
 }
 
+/* Only with glibc is there ever a table: of another library's threads nothing is known. */
+RECORD_HIDDEN bool shim_is_known_libc(void);
+
 /* Make the table if there is none yet; in a forked child, its own. */
 RECORD_HIDDEN void shim_begin(void);
 
@@ -92,7 +95,8 @@ RECORD_HIDDEN const char *modules_note(void);
 
 /* The process is about to end (or to be replaced), by the calling thread; `sp` is its stack pointer
  * in the program's own code. Waits for the watcher, if the image ever had a second task. */
-RECORD_HIDDEN void leave_hold(enum wire_exit_kind kind, int status, uintptr_t sp);
+RECORD_HIDDEN __attribute__((used)) void leave_hold(enum wire_exit_kind kind, int status,
+						    uintptr_t sp);
 /* It did not end after all: exec failed. */
 RECORD_HIDDEN void leave_undo(void);
 /* Nobody supervises: start the analyser for this process's exit. False if there is none. */

@@ -68,7 +68,7 @@ static inline int sys_fstat(int fd, struct stat *st)
 
 static inline int sys_stat(const char *path, struct stat *st)
 {
-	return (int)sys_call(SYS_stat, (long)path, (long)st, 0, 0, 0, 0);
+	return (int)sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, 0, 0, 0);
 }
 
 static inline int sys_fallocate(int fd, uint64_t offset, uint64_t bytes)
@@ -88,6 +88,13 @@ static inline void *sys_map(int fd, uint64_t offset, size_t bytes, int *error)
 	if (error)
 		*error = (int)-at;
 	return NULL;
+}
+
+/* Put private zeros in the place of what is mapped there. */
+static inline void sys_map_over(void *at, size_t bytes)
+{
+	sys_call(SYS_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 static inline void sys_unmap(void *at, size_t bytes)

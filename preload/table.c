@@ -217,17 +217,18 @@ static void finish_header(struct wire_table *t)
 	__atomic_store_n((uint64_t *)(void *)t->magic, word, __ATOMIC_RELEASE);
 }
 
-/* What was inherited over fork is the parent's. */
+/* What was inherited over fork is the parent's. Its addresses stay: a signal handler may have forked,
+ * and the child return from it into what was writing there. */
 static void forget(void)
 {
 	uint32_t i;
 
 	if (file.header)
-		sys_unmap(file.header, FIRST_BYTES);
+		sys_map_over(file.header, FIRST_BYTES);
 	for (i = 1; i < table_tasks.count; i++)
-		sys_unmap(table_tasks.list[i].at, table_tasks.list[i].bytes);
+		sys_map_over(table_tasks.list[i].at, table_tasks.list[i].bytes);
 	for (i = 1; i < table_stacks.count; i++)
-		sys_unmap(table_stacks.list[i].at, table_stacks.list[i].bytes);
+		sys_map_over(table_stacks.list[i].at, table_stacks.list[i].bytes);
 	table_tasks.count = 0;
 	table_stacks.count = 0;
 	file.header = NULL;

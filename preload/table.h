@@ -13,7 +13,7 @@
 #include "record.h"
 
 /* Make a table in `directory` (which is there) and fill its header; 0, or minus an error number.
- * What was mapped of the parent's is unmapped. One thread only, by system calls. */
+ * What was mapped of the parent's is zeros. One thread only, by system calls. */
 RECORD_HIDDEN int table_make(const char *directory, uint32_t flags, uint64_t control_id,
 			     struct wire_table **out);
 

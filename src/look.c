@@ -22,6 +22,10 @@
 #include "target/modules.h"
 #include "target/target.h"
 
+/* How long a thread may take to stop where the process is about to end: on a busy machine it may
+ * have no turn for long, and nobody waits for it any more. */
+#define EXIT_THREAD_WAIT_NS 100000000
+
 /* Everything a look needs and the model does not: freed at its end. */
 struct look {
 	struct table_copy *copy; /* of a process that is no more */
@@ -179,6 +183,8 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 
 	*out = NULL;
 	limits.max_pause_ns = o->max_pause_ns;
+	if (o->moment == MOMENT_EXIT)
+		limits.thread_wait_ns = EXIT_THREAD_WAIT_NS;
 	rc = target_open(pid, &l.target, e);
 	if (!rc && model_create(&l.model))
 		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
@@ -277,15 +283,20 @@ int look_drop_ended(struct model *m, struct table *table, struct err *e)
 {
 	struct table_copy *c;
 	size_t kept = 0;
+	bool any = false;
 	int rc = table_copy_take(table, &c, e);
 
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < m->task_count; i++)
-		if (!table_drops(c, m->tasks[i]))
+	for (size_t i = 0; i < m->task_count; i++) {
+		bool changed;
+
+		if (table_settle(c, m->tasks[i], &changed))
 			m->tasks[kept++] = m->tasks[i];
+		any |= changed;
+	}
 	table_copy_free(c);
-	if (kept == m->task_count)
+	if (kept == m->task_count && !any)
 		return 0;
 	m->task_count = kept;
 	return findings_make(m) ? err_set(e, ERR_NOMEM, "cannot look at process %d", (int)m->pid)

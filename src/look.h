@@ -29,7 +29,8 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 int look_at_dead(pid_t pid, struct table *table, struct model **out, struct err *e);
 
 /* The process has ended since the look of `m` at its exit: what ended or was joined meanwhile, by
- * the table as it is now, is no longer alive or unjoined. Findings are made again. */
+ * the table as it is now, is no longer alive; nor is it unjoined, unless it has finished and
+ * nobody has joined it. Findings are made again. */
 int look_drop_ended(struct model *m, struct table *table, struct err *e);
 
 #endif

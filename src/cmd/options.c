@@ -304,7 +304,7 @@ static int reading_all(struct reading *r)
 
 		if (only_words || word[0] != '-' || !word[1]) {
 			err = reading_word(r, word);
-			only_words = reading_takes_program(r);
+			only_words = only_words || reading_takes_program(r);
 		} else if (strcmp(word, "--") == 0) {
 			only_words = true;
 		} else if (word[1] == '-') {
@@ -332,7 +332,7 @@ static int options_check_outputs(const struct options *o, const char *where, str
 		for (j = 0; j < i; j++) {
 			const char *a = o->outputs[i].file, *b = o->outputs[j].file;
 
-			if (!a && !b)
+			if (!a && !b && o->outputs[i].error == o->outputs[j].error)
 				return err_set(e, ERR_USAGE,
 					       "%s: --format: only one report can go to standard "
 					       "%s (give the others a file: --format=%s:FILE)",

@@ -4,6 +4,8 @@
  * end, and its status. What the program writes and how it ends stays as it is; the reports come
  * when it is over (or when it hangs for good and is left to).
  */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +56,13 @@ static int run_report_at_end(const struct run *run, const struct supervise_resul
 	bool told = now && strcmp(now, run->told) == 0;
 
 	free(now);
+	signal(SIGPIPE, SIG_IGN);
 	if (r->blind)
 		fprintf(stderr, "strand: could not look at the end of '%s': %s\n", run->o->words[0],
 			r->blind);
-	return cmd_write_reports(run->o, r->models, told, e);
+	if (!cmd_write_reports(run->o, r->models, told, e) || e->sys_errno == EPIPE)
+		return 0;
+	return e->code;
 }
 
 /* The program's own status, as a shell gives it. */

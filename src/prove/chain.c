@@ -460,6 +460,10 @@ static bool chain_add_end(const struct model *m, const struct task *t, struct ch
 		return false;
 	}
 	end = chain_find_end(t);
+	if (end->reason == REASON_MAIN_RETURNED) {
+		words_add(w, "only main could have woken it, which has returned");
+		return end == t;
+	}
 	if (!chain_is_self_live(end))
 		return chain_describe_live_wait(m, end, wakers, w);
 	if (end != t)

@@ -18,6 +18,8 @@ struct prover {
 	struct task **worklist;
 	size_t pending;
 	bool somebody_live; /* a task, or something else that may act */
+	bool other_live;    /* somebody other than who ends the process */
+	bool without_main;  /* what lies in main's frame is out of reach for who ends the process */
 };
 
 /* Of those who hold a lock for reading, the one that the chain goes on with: a live one, one that
@@ -97,6 +99,7 @@ static void prove_mark_live(struct prover *p, struct task *t)
 		return;
 	t->live = true;
 	p->somebody_live = true;
+	p->other_live = p->other_live || !t->ends_process;
 	p->worklist[p->pending++] = t;
 	if (t->wait && t->wait->op == OP_RWLOCK_WRLOCK && t->wait->object)
 		t->wait->object->writer_live = true;
@@ -146,6 +149,14 @@ static bool prove_is_cancellable(const struct model *m, const struct task *t)
 	return m->cancels_async || (m->cancels && t->wait->cancellation_point);
 }
 
+/* Can a live task get at what `t` waits for? Everybody live is taken to reach everything. */
+static bool prove_is_reached(const struct prover *p, const struct task *t)
+{
+	if (!prove_is_shared_wait(t))
+		return false;
+	return p->other_live || !p->without_main || !t->wait->object->in_main_frame;
+}
+
 /* Once somebody is live: who waits for a shared object, or may be cancelled, is live too. */
 static void prove_spread_from_anybody(struct prover *p)
 {
@@ -153,7 +164,7 @@ static void prove_spread_from_anybody(struct prover *p)
 		struct task *t = p->m->tasks[i];
 
 		if (!t->live && t->wait &&
-		    (prove_is_shared_wait(t) || prove_is_cancellable(p->m, t)))
+		    (prove_is_reached(p, t) || prove_is_cancellable(p->m, t)))
 			prove_mark_live(p, t);
 	}
 }
@@ -186,7 +197,7 @@ static void prove_fixed_point(struct prover *p)
 {
 	struct model *m = p->m;
 
-	p->somebody_live = m->pseudo_tasks != NULL;
+	p->somebody_live = p->other_live = m->pseudo_tasks != NULL;
 	for (size_t i = 0; i < m->task_count; i++)
 		if (prove_is_live_alone(m, m->tasks[i]))
 			prove_mark_live(p, m->tasks[i]);
@@ -195,6 +206,31 @@ static void prove_fixed_point(struct prover *p)
 		return;
 	prove_spread_from_anybody(p);
 	prove_spread(p);
+	if (!p->without_main)
+		return;
+	prove_spread_from_anybody(p); /* now that others may have become live */
+	prove_spread(p);
+}
+
+/* Main has returned, and its frame is no more: who is live only by what lies there? */
+static void prove_without_main(struct prover *p)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < p->m->task_count; i++) {
+		const struct wait *w = p->m->tasks[i]->wait;
+
+		p->m->tasks[i]->main_only = false;
+		needed = needed || (w && w->object && w->object->in_main_frame);
+	}
+	if (!needed)
+		return;
+	p->without_main = true;
+	prove_link_waiters(p->m);
+	prove_fixed_point(p);
+	for (size_t i = 0; i < p->m->task_count; i++)
+		p->m->tasks[i]->main_only = !p->m->tasks[i]->live;
+	p->without_main = false;
 }
 
 /* Whoever waits for readers waits for one of them in particular, in words. */
@@ -267,6 +303,7 @@ static void prove_judge_rest(struct model *m)
 				t->verdict = VERDICT_UNJOINED;
 		} else if (ends && !t->ends_process && !t->ending) {
 			t->verdict = VERDICT_ALIVE;
+			t->reason = t->main_only ? REASON_MAIN_RETURNED : REASON_NONE;
 		}
 	}
 }
@@ -322,6 +359,7 @@ int prove_tasks(struct model *m)
 	p.worklist = calloc(m->task_count + 1, sizeof(*p.worklist));
 	if (!p.worklist)
 		return ERR_NOMEM;
+	prove_without_main(&p);
 	prove_link_waiters(m);
 	prove_fixed_point(&p);
 	prove_link_readers(m);

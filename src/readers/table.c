@@ -13,8 +13,8 @@
 
 #include "readers/table_private.h"
 
-/* All segments of the largest kind, twice. */
-#define TABLE_BYTES_MAX (128u << 20)
+/* All segments of the largest kind are 60 MB. */
+#define TABLE_BYTES_MAX (80u << 20)
 
 struct table_copy {
 	uint8_t *bytes; /* the whole file */

@@ -83,9 +83,9 @@ int table_enrich_tasks(const struct table_copy *c, int64_t monotonic_ns, struct 
 int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
 		       struct model *m);
 
-/* Has task `t`, alive or unjoined at the exit, ended or been joined or detached by the time of the
- * copy? */
-bool table_drops(const struct table_copy *c, const struct task *t);
+/* Task `t` of the look at the exit, by the time of the copy: what was alive and has finished is
+ * unjoined (then *changed), or, joined or detached, no more: false. */
+bool table_settle(const struct table_copy *c, struct task *t, bool *changed);
 
 /* Make the tasks of a process that is no more: from the table alone. Nothing is proved. */
 int table_read_dead(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,

@@ -312,11 +312,30 @@ int table_enrich_tasks(const struct table_copy *c, int64_t monotonic_ns, struct 
 	return 0;
 }
 
-bool table_drops(const struct table_copy *c, const struct task *t)
+/* It was there at the look; by now it has finished, and nobody has joined it. */
+static void table_make_unjoined(struct task *t)
+{
+	t->state = STATE_ENDED;
+	t->verdict = VERDICT_UNJOINED;
+	t->ended_unjoined = true;
+	t->wait = NULL;
+	t->stack = NULL;
+}
+
+bool table_settle(const struct table_copy *c, struct task *t, bool *changed)
 {
 	const struct wire_task *r = table_copy_find_number(c, t->number);
+	bool unjoined = r && table_task_is_unjoined(r) && !t->main && !t->ends_process;
 
+	*changed = false;
 	if (t->verdict == VERDICT_UNJOINED)
-		return !r || !table_task_is_unjoined(r);
-	return t->verdict == VERDICT_ALIVE && t->recorded && (!r || r->state == WIRE_TASK_ENDING);
+		return unjoined;
+	if (!t->recorded || (t->verdict != VERDICT_ALIVE && !t->ending) ||
+	    (r && r->state != WIRE_TASK_ENDING))
+		return true;
+	if (unjoined && !t->system) {
+		table_make_unjoined(t);
+		*changed = true;
+	}
+	return unjoined;
 }

@@ -40,6 +40,13 @@ enum object_kind table_op_object(enum wait_op op)
 	return OBJECT_NONE;
 }
 
+/* Does it lock the cond's mutex again, being woken? It has not come out of the call since. */
+static bool table_wait_relocks(const struct wire_wait *r, const struct wait *w)
+{
+	return r->sequence & 1 && table_op(r->op) == OP_COND_WAIT && w->op == OP_MUTEX_LOCK &&
+	       r->second && w->object && w->object->address == r->second;
+}
+
 /* The same operation on the same object; or a wait inside the C library, of which it could not be
  * told what it is for, on a word of the object. */
 static bool table_wait_agrees(const struct wire_wait *r, const struct wait *w)
@@ -101,6 +108,8 @@ static void table_name_ended_owner(const struct model *m, struct object *o)
 int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct stacks *stacks,
 		       struct model *m)
 {
+	struct object *named = NULL; /* many may wait for one lock */
+
 	for (size_t i = 0; i < m->task_count; i++) {
 		struct task *t = m->tasks[i];
 		const struct wire_task *r =
@@ -110,7 +119,11 @@ int table_enrich_waits(const struct table_copy *c, int64_t monotonic_ns, struct 
 			continue;
 		if (!(t->handled_signals & ~table_restarting_signals(c)))
 			t->wait->interruptible = false;
-		table_name_ended_owner(m, t->wait->object);
+		if (t->wait->object != named)
+			table_name_ended_owner(m, t->wait->object);
+		named = t->wait->object;
+		if (r && table_wait_relocks(&r->wait, t->wait))
+			t->wait->since_ns = table_elapsed(monotonic_ns, r->wait.since_ns);
 		if (r && table_wait_agrees(&r->wait, t->wait) &&
 		    table_enrich_wait(&r->wait, monotonic_ns, m, t->wait))
 			return ERR_NOMEM;

@@ -333,6 +333,23 @@ static int threads_read_waits(struct threads_work *w)
 	return rc;
 }
 
+/* What lies where main had its frame when it returned. */
+static void threads_mark_main_frame(const struct threads_work *w)
+{
+	const struct wire_table *h = table_copy_header(w->table);
+	const struct mapping *m = maps_find(&w->in->capture->maps, h->exit_sp);
+
+	if (w->model->moment != MOMENT_EXIT || h->exit_kind != WIRE_EXIT_KIND_MAIN || !m)
+		return;
+	for (size_t i = 0; i < w->model->task_count; i++) {
+		const struct wait *wait = w->model->tasks[i]->wait;
+		struct object *o = wait ? wait->object : NULL;
+
+		if (o && o->address >= m->start && o->address < h->exit_sp)
+			o->in_main_frame = true;
+	}
+}
+
 int threads_read(const struct threads_input *in, struct model *m, struct err *e)
 {
 	struct threads_work w = { .in = in, .model = m };
@@ -346,6 +363,8 @@ int threads_read(const struct threads_input *in, struct model *m, struct err *e)
 		rc = threads_read_waits(&w);
 	if (!rc && w.table)
 		rc = table_enrich_waits(w.table, in->capture->monotonic_ns, in->stacks, m);
+	if (!rc && w.table)
+		threads_mark_main_frame(&w);
 	if (!rc)
 		rc = milder_apply(in, m);
 	if (in->capture->cut_short) {

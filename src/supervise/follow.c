@@ -23,6 +23,11 @@
 #include "target/procfs.h"
 #include "target/target.h"
 
+/* A thread that has no turn on a busy machine cannot be stopped in time: how often, and for how
+ * long, to look again. */
+#define LOOK_TRIES    4
+#define LOOK_AGAIN_NS 500000000
+
 int64_t follow_now_ns(void)
 {
 	struct timespec ts;
@@ -87,7 +92,7 @@ static uint64_t process_read_start(pid_t pid)
 	return start ? strtoull(start, NULL, 10) : 0;
 }
 
-static bool process_is_tool(pid_t pid)
+bool process_is_tool(pid_t pid)
 {
 	char path[64], *exe;
 	bool tool;
@@ -129,6 +134,7 @@ int follow_add_first(struct follow *f, pid_t pid, struct err *e)
 	if (!p || image_create(p, NULL, NULL, &p->image))
 		return err_set(e, ERR_NOMEM, "cannot follow process %d", (int)pid);
 	p->first = true;
+	p->tool = process_is_tool(pid);
 	f->first = p;
 	return 0;
 }
@@ -291,8 +297,10 @@ static void follow_collect(struct follow *f, struct image *i)
 
 static void process_finish(struct follow *f, struct process *p)
 {
-	for (struct image *i = p->image; i; i = i->next)
+	for (struct image *i = p->image; i; i = i->next) {
 		image_finish(f, i);
+		image_remove_file(f, i);
+	}
 }
 
 int64_t follow_step(struct follow *f)
@@ -341,15 +349,31 @@ static bool follow_is_deadlock(const struct model *m)
 	return stuck && !m->pseudo_tasks && m->seen == SEEN_FULL;
 }
 
+int follow_take_look(pid_t pid, const struct look_options *o, struct model **out, struct err *e)
+{
+	int64_t until = follow_now_ns() + LOOK_AGAIN_NS;
+	int rc = look_at_process(pid, o, out, e);
+
+	for (int i = 1; i < LOOK_TRIES && !rc && (*out)->seen != SEEN_FULL; i++) {
+		struct model *better;
+
+		if (follow_now_ns() >= until || look_at_process(pid, o, &better, NULL))
+			break;
+		model_free(*out);
+		*out = better;
+	}
+	return rc;
+}
+
 bool follow_look(struct follow *f, struct process *p, enum moment moment, struct err *e)
 {
 	struct look_options o = { .max_pause_ns = f->max_pause_ns,
 				  .moment = moment,
-				  .table = p->image ? p->image->table : NULL };
+				  .table = image_current_table(p->image) };
 	struct model *m;
 
 	e->code = 0;
-	if (!p->image || look_at_process(p->pid, &o, &m, e))
+	if (follow_take_look(p->pid, &o, &m, e))
 		return false;
 	p->deadlocked = follow_is_deadlock(m);
 	if (moment == MOMENT_DEADLOCK && !p->deadlocked)
@@ -366,8 +390,8 @@ void follow_look_at_all(struct follow *f, enum moment moment)
 	for (struct process *p = f->processes; p; p = p->next) {
 		bool held = p->image && p->image->state != IMAGE_FOLLOWED;
 
-		if (!p->ended && p->image && !held &&
-		    (p->first ? !p->tool : image_is_worth_a_look(p->image)))
+		if (!p->ended && !p->tool && p->image && !held &&
+		    (p->first || image_is_worth_a_look(p->image) || quiet_may_be_stuck(p->pid)))
 			follow_look(f, p, moment, &e);
 	}
 }

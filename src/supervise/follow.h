@@ -38,7 +38,8 @@ struct image {
 	size_t grace_task;     /* the tasks before this one of the model have ended */
 	struct model *at_exit; /* the look at its exit */
 	struct model *kept;    /* the last other look that is worth a report */
-	char *trouble;	       /* not NULL: why the look at its exit failed */
+	char *trouble;	       /* not NULL: why there was no look at its exit */
+	bool replaced;	       /* over, and it had called exec */
 };
 
 struct process {
@@ -74,6 +75,9 @@ struct follow {
 
 int64_t follow_now_ns(void);
 
+/* Is its program one that is followed, not judged? */
+bool process_is_tool(pid_t pid);
+
 int follow_open(struct follow *f, struct err *e);
 void follow_close(struct follow *f);
 
@@ -92,6 +96,9 @@ void follow_mark_ended(struct follow *f, struct process *p);
 
 /* Take a look at every process that is worth one, to be kept for the report. */
 void follow_look_at_all(struct follow *f, enum moment moment);
+
+/* look_at_process(), and again if it could not see everything, a few times at most. */
+int follow_take_look(pid_t pid, const struct look_options *o, struct model **out, struct err *e);
 
 /* One look at a process, kept; true if it showed that no live task is left. *e says why it could
  * not be taken, e->code 0 if it was. */
@@ -112,8 +119,12 @@ void image_free(struct follow *f, struct image *i);
 int64_t image_step(struct follow *f, struct image *i);
 /* Has the process called exec since? */
 bool image_was_replaced(const struct image *i);
+/* The table that tells of the process as it is now; NULL if none does. */
+struct table *image_current_table(const struct image *i);
 void image_release(struct image *i);
 /* The process has ended, or a newer image has taken its place: what is left is the report. */
 void image_finish(struct follow *f, struct image *i);
+/* Once its process has ended: before, the next image might take the name again. */
+void image_remove_file(const struct follow *f, const struct image *i);
 
 #endif

@@ -39,24 +39,25 @@ int image_create(struct process *p, const char *directory, const char *name, str
 
 static void image_close_table(struct follow *f, struct image *i)
 {
-	char path[PATH_MAX + 100];
-
 	if (!i->table)
 		return;
 	control_forget(f->control, i->table);
 	table_close(i->table);
 	i->table = NULL;
+}
+
+void image_remove_file(const struct follow *f, const struct image *i)
+{
+	char path[PATH_MAX + 100];
+
 	snprintf(path, sizeof(path), "%s/%s", f->directory, i->name);
-	if (f->directory[0])
+	if (f->directory[0] && i->name[0])
 		unlink(path);
 }
 
 void image_free(struct follow *f, struct image *i)
 {
-	if (i->table) {
-		control_forget(f->control, i->table);
-		table_close(i->table);
-	}
+	image_close_table(f, i);
 	model_free(i->at_exit);
 	model_free(i->kept);
 	free(i->trouble);
@@ -81,6 +82,11 @@ static uint32_t image_exit_state(const struct image *i)
 bool image_was_replaced(const struct image *i)
 {
 	return i->table && table_header(i->table)->flags & WIRE_TABLE_REPLACED;
+}
+
+struct table *image_current_table(const struct image *i)
+{
+	return image_was_replaced(i) ? NULL : i->table;
 }
 
 void image_release(struct image *i)
@@ -136,7 +142,7 @@ static bool image_look_at_exit(struct follow *f, struct image *i)
 	struct err e = { 0 };
 	struct model *m;
 
-	if (look_at_process(i->process->pid, &o, &m, &e)) {
+	if (follow_take_look(i->process->pid, &o, &m, &e)) {
 		image_set_trouble(i, &e);
 		return false;
 	}
@@ -234,6 +240,18 @@ static struct model *image_judge_killed(struct image *i)
 	return m;
 }
 
+/* It came to its exit and left it without us. */
+static bool image_was_missed(const struct follow *f, const struct image *i)
+{
+	volatile struct wire_table *h;
+
+	if (!i->table || i->at_exit || i->trouble || i->process->tool || i->process->kill_ns ||
+	    f->letting_go)
+		return false;
+	h = table_header(i->table);
+	return h->tasks_born > 1 && h->exit_state == WIRE_EXIT_PASSED;
+}
+
 static void image_set_status(const struct image *i, struct model *m)
 {
 	volatile struct wire_table *h = i->table ? table_header(i->table) : NULL;
@@ -248,6 +266,9 @@ void image_finish(struct follow *f, struct image *i)
 
 	if (i->state == IMAGE_OVER)
 		return;
+	i->replaced = image_was_replaced(i);
+	if (image_was_missed(f, i))
+		i->trouble = strdup("it did not wait for the look");
 	if (i->at_exit && i->table)
 		look_drop_ended(i->at_exit, i->table, NULL);
 	if (i->at_exit) {

@@ -19,10 +19,6 @@
 #define SCRIPT_DEPTH_MAX 4 /* as the kernel has it */
 #define HEADERS_MAX	 64
 
-#ifndef PKGLIBDIR
-#define PKGLIBDIR "/usr/local/lib/strand"
-#endif
-
 /* -- finding ---------------------------------------------------------------------------------- */
 
 /* 0, or the errno that says why it cannot be executed. */
@@ -88,7 +84,7 @@ static bool program_is_readable(const char *path)
 
 int program_find_shim(char *path, size_t size, struct err *e)
 {
-	static const char *const places[] = { "", "../lib/strand/", "lib/strand/" };
+	static const char *const places[] = { "", "../lib/strand/" };
 	char own[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	char *slash;
@@ -101,10 +97,11 @@ int program_find_shim(char *path, size_t size, struct err *e)
 		    program_is_readable(path))
 			return 0;
 	}
-	if (snprintf(path, size, "%s/" SHIM_NAME, PKGLIBDIR) < (int)size &&
+	if (snprintf(path, size, "%s/" SHIM_NAME, STRAND_PKGLIBDIR) < (int)size &&
 	    program_is_readable(path))
 		return 0;
-	err_set_errno(e, ENOENT, "cannot find " SHIM_NAME " beside strand or in %s", PKGLIBDIR);
+	err_set_errno(e, ENOENT, "cannot find " SHIM_NAME " beside strand or in %s",
+		      STRAND_PKGLIBDIR);
 	return ERR_SYS;
 }
 

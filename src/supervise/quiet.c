@@ -21,10 +21,14 @@
 
 #define QUIET_FUTEX_WAITV 449 /* newer than some headers */
 
+/* A look on a busy machine may miss something; one that finds a deadlock must not be missed. */
+#define QUIET_LOOKS_MAX 4
+
 /* What all threads together do. */
 struct signature {
 	uint64_t ran, where;
-	size_t futexes; /* threads that may wait on a futex for ever */
+	size_t threads;
+	size_t futexes; /* those that may wait on a futex for ever */
 	bool awake;
 };
 
@@ -67,6 +71,7 @@ static void signature_add_thread(struct signature *s, pid_t pid, const char *tid
 	if (!state || *state == 'Z' || *state == 'X')
 		return;
 	s->awake = s->awake || *state != 'S';
+	s->threads++;
 	s->ran = hash_string(s->ran, tid);
 	s->where = hash_string(s->where, tid);
 	if (quiet_read(pid, tid, "schedstat", buf, sizeof(buf)))
@@ -77,9 +82,10 @@ static void signature_add_thread(struct signature *s, pid_t pid, const char *tid
 		s->futexes++;
 }
 
-static struct signature signature_take(pid_t pid)
+/* With `at_once` no more once somebody is awake. */
+static struct signature signature_take(pid_t pid, bool at_once)
 {
-	struct signature s = { HASH_START, HASH_START, 0, false };
+	struct signature s = { .ran = HASH_START, .where = HASH_START };
 	struct dirent *d;
 	char path[64];
 	DIR *dir;
@@ -87,7 +93,7 @@ static struct signature signature_take(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	dir = opendir(path);
 	s.awake = !dir;
-	while (dir && !s.awake && (d = readdir(dir)))
+	while (dir && !(s.awake && at_once) && (d = readdir(dir)))
 		if (d->d_name[0] != '.')
 			signature_add_thread(&s, pid, d->d_name);
 	if (dir)
@@ -134,24 +140,34 @@ bool quiet_ask(struct quiet *q, pid_t pid, int64_t now_ns)
 
 	if (!idle && q->phase != QUIET_LOOKED) {
 		q->phase = QUIET_BUSY;
-		q->is_over = q->lasts = false;
+		q->is_over = q->lasts = q->hangs = false;
+		q->looks = 0;
 		return false;
 	}
 	if (q->phase == QUIET_TIMING && now_ns - q->since_ns < QUIET_NS)
 		return false;
-	s = signature_take(pid);
+	s = signature_take(pid, true);
 	same = !s.awake && s.where == q->where && (s.ran == q->ran || q->phase == QUIET_LOOKED);
 	q->lasts = same && q->phase != QUIET_BUSY;
-	if (q->phase == QUIET_BUSY || !same)
+	q->hangs = q->lasts && s.futexes == s.threads;
+	if (q->phase == QUIET_BUSY || !same) {
 		q->is_over = false;
+		q->looks = 0;
+	}
 	if (q->phase == QUIET_TIMING && same && !q->is_over && s.futexes)
 		return true;
 	quiet_begin(q, &s, now_ns);
 	return false;
 }
 
-void quiet_mark_looked(struct quiet *q)
+void quiet_mark_looked(struct quiet *q, bool again)
 {
-	q->is_over = true;
+	q->looks++;
+	q->is_over = !again || q->looks >= QUIET_LOOKS_MAX;
 	q->phase = QUIET_LOOKED;
+}
+
+bool quiet_may_be_stuck(pid_t pid)
+{
+	return signature_take(pid, false).futexes > 0;
 }

@@ -29,13 +29,19 @@ struct quiet {
 	uint64_t where; /* in which calls they sleep: a look does not change it */
 	bool is_over;	/* one look has been taken in this spell */
 	bool lasts;	/* quiet at the last time of asking */
+	bool hangs;	/* … and every thread waits on a futex without a deadline */
+	unsigned looks; /* taken in this spell */
 };
 
 /* Ask about process `pid`; true: the moment for the one look of this spell. It is not one if no
  * thread waits on a futex without a deadline, for then nobody can be stuck. */
 bool quiet_ask(struct quiet *q, pid_t pid, int64_t now_ns);
 
-/* The look has been taken. */
-void quiet_mark_looked(struct quiet *q);
+/* The look has been taken; `again`: it was not what it should have been, and is worth another a
+ * second later, a few times at most. */
+void quiet_mark_looked(struct quiet *q, bool again);
+
+/* Does any thread wait on a futex without a deadline now? Nobody is stuck if not. */
+bool quiet_may_be_stuck(pid_t pid);
 
 #endif

@@ -105,7 +105,11 @@ static char *results_explain_blind(const struct follow *f, const struct results_
 
 	if (i->trouble)
 		return strdup(i->trouble);
-	if (judged || f->first->tool || f->first->had_table)
+	if (judged || f->first->tool)
+		return NULL;
+	if (f->first->had_table && i->replaced)
+		return strdup("the program that it became, by exec, has not loaded the shim");
+	if (f->first->had_table)
 		return NULL;
 	if (in->control->shims_failed)
 		return asprintf(&why, "no table could be made for the program: %s",
@@ -122,7 +126,8 @@ int results_gather(struct follow *f, const struct results_input *in, struct supe
 {
 	bool has_table = f->first->had_table;
 	struct model *top = results_take_top(f->first);
-	bool told = top && (has_table || r->end || top->moment == MOMENT_SIGNAL);
+	bool replaced = f->first->image->replaced;
+	bool told = top && ((has_table && !replaced) || r->end || top->moment == MOMENT_SIGNAL);
 
 	r->blind = results_explain_blind(f, in, told);
 	if (!top && results_make_empty(f, in, results_moment(r), &top))

@@ -23,6 +23,7 @@
 #include "supervise/signals.h"
 
 #define KILL_AFTER_NS 500000000
+#define LIST_EVERY_NS 3000000
 #define EVENTS_MAX    64
 
 struct supervisor {
@@ -37,6 +38,8 @@ struct supervisor {
 	enum supervise_end end;
 	int64_t timeout_ns;   /* CLOCK_MONOTONIC; 0: none */
 	int64_t tick_ns;      /* next time to ask who is quiet */
+	int64_t listed_ns;    /* last time the directory was read */
+	bool rung;	      /* the doorbell, since then */
 	int64_t last_look_ns; /* for a signal */
 };
 
@@ -124,19 +127,31 @@ static void supervisor_meet_deadlock(struct supervisor *s, struct process *p)
 	}
 }
 
+/* Where every thread waits for good on futexes, a look that does not find a deadlock may have
+ * come at a bad moment, as one may that did not see everything. */
+static void supervisor_look_at_quiet(struct supervisor *s, struct process *p)
+{
+	const struct model *m;
+	struct err e;
+	bool whole;
+
+	p->deadlocked = false;
+	follow_look(&s->follow, p, MOMENT_DEADLOCK, &e);
+	m = p->image->kept;
+	whole = !e.code && m && m->seen == SEEN_FULL;
+	quiet_mark_looked(&p->quiet, !whole || (p->quiet.hangs && !p->deadlocked));
+}
+
 static void supervisor_ask_who_is_quiet(struct supervisor *s, int64_t now)
 {
-	struct err e;
-
 	for (struct process *p = s->follow.processes; p && !s->end; p = p->next) {
 		bool free =
 			!p->ended && !p->kill_ns && p->image && p->image->state == IMAGE_FOLLOWED;
 
-		if (free && quiet_ask(&p->quiet, p->pid, now) && !p->tool) {
-			p->deadlocked = false;
-			follow_look(&s->follow, p, MOMENT_DEADLOCK, &e);
-			quiet_mark_looked(&p->quiet);
-		}
+		if (free && p->tool) /* unless it has become another by exec */
+			p->tool = process_is_tool(p->pid);
+		if (free && quiet_ask(&p->quiet, p->pid, now) && !p->tool)
+			supervisor_look_at_quiet(s, p);
 		if (free && p->deadlocked && p->quiet.is_over)
 			supervisor_meet_deadlock(s, p);
 	}
@@ -144,7 +159,8 @@ static void supervisor_ask_who_is_quiet(struct supervisor *s, int64_t now)
 
 /* -- signals ---------------------------------------------------------------------------------- */
 
-/* One look for several signals that come together. */
+/* One look for several signals that come together. It is the one that counts if the program dies of
+ * them, so who is quiet is not asked again at once. */
 static void supervisor_take_signals(struct supervisor *s)
 {
 	struct process *first = s->follow.first;
@@ -154,6 +170,8 @@ static void supervisor_take_signals(struct supervisor *s)
 		if (news.asks_to_end && !s->end && follow_now_ns() - s->last_look_ns > QUIET_NS) {
 			follow_look_at_all(&s->follow, MOMENT_SIGNAL);
 			s->last_look_ns = follow_now_ns();
+			for (struct process *p = s->follow.processes; p; p = p->next)
+				memset(&p->quiet, 0, sizeof(p->quiet));
 		}
 		if (news.pass_on)
 			process_signal(first, news.number);
@@ -182,6 +200,19 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+/* Not at every ring when there are many: each costs a reading of the whole directory. */
+static int64_t supervisor_discover(struct supervisor *s, int64_t now)
+{
+	if (!s->rung && now < s->tick_ns)
+		return -1;
+	if (now - s->listed_ns < LIST_EVERY_NS)
+		return LIST_EVERY_NS;
+	follow_discover(&s->follow);
+	s->rung = false;
+	s->listed_ns = now;
+	return -1;
+}
+
 /* One turn; returns for how long nothing is due. */
 static int64_t supervisor_turn(struct supervisor *s, bool rung)
 {
@@ -189,9 +220,9 @@ static int64_t supervisor_turn(struct supervisor *s, bool rung)
 
 	if (rung)
 		control_clear(s->follow.control);
-	if (rung || now >= s->tick_ns)
-		follow_discover(&s->follow);
-	due = follow_step(&s->follow);
+	s->rung = s->rung || rung;
+	due = supervisor_discover(s, now);
+	due = sooner(due, follow_step(&s->follow));
 	supervisor_take_signals(s);
 	if (now >= s->tick_ns) {
 		supervisor_ask_who_is_quiet(s, now);
@@ -209,16 +240,25 @@ static int64_t supervisor_turn(struct supervisor *s, bool rung)
 	return due;
 }
 
+/* Is somebody left who has been told to end? */
+static bool supervisor_is_ending(const struct supervisor *s)
+{
+	for (const struct process *p = s->follow.processes; p; p = p->next)
+		if (p->kill_ns && !p->ended)
+			return true;
+	return false;
+}
+
 static void supervisor_loop(struct supervisor *s)
 {
 	struct epoll_event v[EVENTS_MAX];
 	int64_t due = 0;
 
-	while (!s->follow.first->ended) {
+	while (!s->follow.first->ended || supervisor_is_ending(s)) {
 		int n = epoll_wait(s->follow.epoll, v, EVENTS_MAX, (int)((due + 999999) / 1000000));
 		bool rung = supervisor_dispatch(s, v, n);
 
-		if (!s->follow.first->ended)
+		if (!s->follow.first->ended || supervisor_is_ending(s))
 			due = supervisor_turn(s, rung);
 	}
 }

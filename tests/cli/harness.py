@@ -14,13 +14,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import network  # noqa: E402
+import runs  # noqa: E402
 from strandtest import Case, Failure, Skip, kill_group  # noqa: E402
 
-NOT_YET = ("run", "check", "watch", "top", "report", "list", "selftest")
+NOT_YET = ("watch", "top", "report", "selftest")
 
 # name, arguments, what is said behind "strand: "
 WRONG = (
-    ("no-command", [], "no command (strand attach PID; strand --help lists more)"),
+    ("no-command", [], "no command (strand check -- PROGRAM, strand attach PID; strand --help lists more)"),
     ("misspelt-command", ["atach", "1"], "there is no command 'atach' (did you mean attach?)"),
     ("unknown-command", ["frobnicate"],
      "there is no command 'frobnicate' (strand --help lists them)"),
@@ -68,6 +69,20 @@ WRONG = (
     ("bad-fail-on", ["attach", "--fail-on=stack", "1"],
      "attach: --fail-on=stack: not a list of stuck, alive, unjoined, growing "
      "(each may have a limit: alive:8), or none"),
+    ("no-program", ["check", "--all"], "check: no program given (strand check -- PROGRAM)"),
+    ("no-program-either", ["run", "--"], "run: no program given (strand run -- PROGRAM)"),
+    ("list-of-what", ["list", "x"], "list: it takes no argument (what is 'x'?)"),
+    ("bad-timeout", ["run", "--timeout=never", "true"],
+     "run: --timeout=never: not a time from 1ms to 60000m (30, 1.5s, 500ms, 10m)"),
+    ("bad-grace", ["check", "--grace=-1", "true"],
+     "check: --grace=-1: not a time from 0 to 60m (500, 500ms, 2s, 1m)"),
+    ("bad-if-blind", ["check", "--if-blind=maybe", "true"],
+     "check: --if-blind=maybe: fail or warn"),
+    ("if-blind-is-for-check", ["run", "--if-blind=warn", "true"],
+     "run: --if-blind is not an option of this command (only of check)"),
+    ("two-on-error", ["run", "--format=text", "--format=json", "true"],
+     "run: --format: only one report can go to standard error "
+     "(give the others a file: --format=json:FILE)"),
     ("control-characters", ["attach", "--a\nb\x1b[31m", "1"],
      "attach: there is no option --a?b?[31m (strand attach --help lists them)"),
 )
@@ -106,7 +121,8 @@ def check_wrong(ctx, args, said, **changes):
 
 def check_help(ctx):
     done = run(ctx, "--help")
-    expect(done.status == 0 and done.err == "" and "strand attach PID" in done.out, done)
+    expect(done.status == 0 and done.err == "" and "strand attach PID" in done.out and
+           "strand check [--] PROGRAM [ARG...]" in done.out, done)
     for name in NOT_YET:
         expect(not re.search(r"strand %s\b" % name, done.out), done)
     done = run(ctx, "attach", "--help")
@@ -125,7 +141,8 @@ def check_version(ctx):
 
 def check_not_yet(ctx):
     for name in NOT_YET:
-        check_wrong(ctx, [name, "true"], "%s: not available in this version (only attach is)" % name)
+        check_wrong(ctx, [name, "true"], "%s: not available in this version "
+                    "(run, check, attach and list are)" % name)
 
 
 @contextlib.contextmanager
@@ -292,3 +309,4 @@ def cases(ctx, long):
         name = check.__name__.replace("check_", "").replace("_", "-")
         yield Case("cli/" + name, lambda check=check: check(ctx))
     yield from network.cases(ctx)
+    yield from runs.cases(ctx)

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 enum { HELPERS = 40 }; /* many: an exec that kills those already traced is met often */
+enum { STACK_BYTES = 64 << 20 };
 
 static char count[16];
 static char *again[4] = { NULL, NULL, count, NULL };
@@ -48,10 +49,20 @@ static void fork_for_ever(void)
 	}
 }
 
+/* Detached from birth, not by pthread_detach(): that of glibc 2.36 reads the thread's descriptor
+ * once more after it has given it up. Whoever is held up in between, by a look or by mere load,
+ * dies of SIGSEGV if the thread has ended and its stack is unmapped by then. The stacks are larger
+ * than all that glibc keeps for reuse (40 MB): a hand on an ended thread shows soon. */
 static void *thread_for_ever(void *arg)
 {
+	pthread_attr_t detached;
+	pthread_t thread;
+
+	PROG_CHECK(pthread_attr_init(&detached) == 0);
+	PROG_CHECK(pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0);
+	PROG_CHECK(pthread_attr_setstacksize(&detached, STACK_BYTES) == 0);
 	for (;;) {
-		pthread_detach(prog_thread(end_soon, NULL));
+		PROG_CHECK(pthread_create(&thread, &detached, end_soon, NULL) == 0);
 		usleep(300);
 	}
 	return arg;

@@ -8,13 +8,14 @@ those of the bare program. What needs more than that is a function below, or in 
 import glob
 import json
 import os
-import shutil
+import subprocess
+import tempfile
 import signal
 import sys
 import time
 
 from looking import C_FLAGS, find_tool
-from strandtest import Case, Failure
+from strandtest import Case, Failure, Skip
 
 PROGRAM_S = 60
 FINDINGS = 66
@@ -90,9 +91,7 @@ def environment(ctx, folder, **more):
 
 
 def fresh_folder(ctx, name):
-    folder = os.path.join(ctx.tmp, "%s.%d" % (name, os.getpid()))
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return folder
+    return tempfile.mkdtemp(prefix=name + ".", dir=ctx.tmp)
 
 
 def as_shell(status):
@@ -201,8 +200,6 @@ def read_line(child, line):
 
 def sequence(ctx, number):
     """So many threads one after another: records are used again, the table does not grow."""
-    import subprocess
-
     binary = make(ctx, "many")
     folder = fresh_folder(ctx, "tables")
     child = ctx.spawn([binary, "sequence", str(number)], stdin=subprocess.PIPE,
@@ -229,7 +226,6 @@ def at_once(ctx, number):
     argv = [binary, "crowd", str(number)]
     bare = ctx.run(argv, timeout=PROGRAM_S, env=env)
     if bare.status != 0:
-        from strandtest import Skip
         raise Skip("so many threads cannot be had here")
     compare(bare, with_shim(ctx, argv, env), "shim")
     done = by_check(ctx, argv, env)

@@ -5,7 +5,8 @@ A document shows the report on a program of tests/programs/ between two marks, i
 
     <!-- report: demo_deadlock --> ... <!-- end of report -->
 
-and in a manual page the same as comments. A line with nothing but … stands for what was left out.
+and in a manual page the same as comments. With `check` in the place of `report` it is that of
+`strand check --timeout=2`, which ends the program. A line with nothing but … stands for what was left out.
 Compared is everything that does not differ from machine to machine: addresses, process IDs, port
 numbers and times are masked, and so are folders; frames of system libraries, which look different
 with and without debug symbols, are left out, and line breaks do not count.
@@ -21,8 +22,8 @@ from strandtest import Failure, Skip
 
 REST = "…"
 MARKS = {
-    ".md": (r"<!-- report: (\w+) -->\n```\w*\n", r"```\n<!-- end of report -->\n"),
-    ".1": (r"\.\\\" report: (\w+)\n", r"\.\\\" end of report\n"),
+    ".md": (r"<!-- (report|check): (\w+) -->\n```\w*\n", r"```\n<!-- end of report -->\n"),
+    ".1": (r"\.\\\" (report|check): (\w+)\n", r"\.\\\" end of report\n"),
 }
 ESCAPES = (("\\(ga", "`"), ("\\(<-", "←"), ("\\(->", "->"), ("\\-", "-"), ("\\&", ""),
            ("\\e", "\\"))
@@ -30,16 +31,16 @@ READY_S = 20
 
 
 def examples(name, text):
-    """The reports that a document shows, as (program, lines)."""
+    """The reports that a document shows, as (how, program, lines)."""
     begin, end = MARKS[os.path.splitext(name)[1]]
     found = re.findall(begin + r"(.*?)" + end, text, re.DOTALL)
     if not found:
         raise Failure("%s shows no report" % name)
-    for program, shown in found:
+    for how, program, shown in found:
         if name.endswith(".1"):
             for escape, character in ESCAPES:
                 shown = shown.replace(escape, character)
-        yield program, shown.splitlines()
+        yield how, program, shown.splitlines()
 
 
 def is_system_frame(line, program):
@@ -48,7 +49,7 @@ def is_system_frame(line, program):
 
 def mask(line, program):
     line = re.sub(r"0x[0-9a-f]+", "ADDRESS", line)
-    line = re.sub(r"^process \d+, \S*?(%s)\S*:" % program, r"process PID, \1:", line)
+    line = re.sub(r"^process \d+, \S*?(%s)[^\s:,]*([:,])" % program, r"process PID, \1\2", line)
     line = re.sub(r"\S*/(%s\.\w+:\d+)" % program, r"\1", line)
     line = re.sub(r"\b\d+(\.\d+)? (ms|s|min|h)\b", "TIME", line)
     line = re.sub(r"\b(socket:\[)\d+|(\d\.\d+:)\d+", r"\1\2NUMBER", line)
@@ -135,6 +136,17 @@ def start(ctx, name):
     return child
 
 
+def checked_report(ctx, name):
+    """By strand check, until its time is up."""
+    for _ in range(5):
+        done = ctx.run([ctx.strand, "check", "--timeout=2", build(ctx, name)])
+        if "\nNot all of it could be seen" not in done.err:
+            break
+    if done.status != 66:
+        raise Failure(str(done))
+    return done.err.splitlines()
+
+
 def real_report(ctx, name):
     """On a busy machine a look may miss a thread, and says so: then it is taken again."""
     child = start(ctx, name)
@@ -152,15 +164,16 @@ def real_report(ctx, name):
 def check(ctx, document):
     with open(ctx.path(document), encoding="utf-8") as file:
         text = file.read()
-    for program, shown in examples(document, text):
-        compare_patiently(ctx, shown, program)
+    for how, program, shown in examples(document, text):
+        compare_patiently(ctx, shown, program,
+                          checked_report if how == "check" else real_report)
 
 
-def compare_patiently(ctx, shown, program):
+def compare_patiently(ctx, shown, program, report):
     """A program on a busy machine may not be where it hangs yet; what is wrong stays wrong."""
     for left in reversed(range(5)):
         try:
-            return compare(shown, real_report(ctx, program), program)
+            return compare(shown, report(ctx, program), program)
         except Failure:
             if not left:
                 raise

@@ -48,7 +48,9 @@ def options_of_page(text):
 
 def options_of_table(text, command):
     """Those of the table that a command has, with whether they take an argument."""
-    sets = {"attach": ("IN_LOOKING", "IN_ALL", "IN(ATTACH)")}[command]
+    sets = {"attach": ("IN_LOOKING", "IN_ALL", "IN(ATTACH)"),
+            "run": ("IN_LOOKING", "IN_ALL", "IN_RUN"),
+            "check": ("IN_LOOKING", "IN_ALL", "IN_CHECK")}[command]
     rows = re.findall(r'^OPTION\(\w+, "([a-z-]+)", (?:0|\'\w\'), (NULL|"[^"]*"), ([A-Z_ |()]+),', text,
                       re.MULTILINE)
     if len(rows) != len(re.findall(r"^OPTION\(", text, re.MULTILINE)):
@@ -65,17 +67,20 @@ def differences(left, right, left_name, right_name):
 
 
 def check_options(ctx):
-    """The table of options, the help and the page name the same ones."""
+    """The table of options, the help of each command and the page name the same ones."""
     page = options_of_page(read(ctx, PAGE))
-    table = options_of_table(read(ctx, "src/cmd/options.def"), "attach")
-    done = ctx.run([ctx.strand, "attach", "--help"])
-    if done.status:
-        raise Failure(str(done))
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", done.out))
-    complain(differences(told, page, "in the help", "on the page") +
-             differences(table, page, "in options.def", "on the page") +
+    every, wrong = {}, []
+    for command in ("attach", "run", "check"):
+        table = options_of_table(read(ctx, "src/cmd/options.def"), command)
+        done = ctx.run([ctx.strand, command, "--help"])
+        if done.status:
+            raise Failure(str(done))
+        told = set(re.findall(r"^ +(?:-\w, )?(--[a-z][a-z-]*)", done.out, re.MULTILINE))
+        wrong += differences(told, table, "in the help of " + command, "in options.def")
+        every.update(table)
+    complain(wrong + differences(every, page, "in options.def", "on the page") +
              ["%s: the page and options.def differ in whether it takes an argument" % name
-              for name in table if page.get(name, table[name]) != table[name]])
+              for name in every if page.get(name, every[name]) != every[name]])
 
 
 def check_formats(ctx):

@@ -4,12 +4,15 @@
  * leaves errno as the C library would. A function of the table without its case here does not
  * compile.
  */
+#include <err.h>
 #include <errno.h>
+#include <error.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -504,6 +507,41 @@ static void call_quick_exit(void)
 {
 	ENDS_CHILD(quick_exit);
 }
+
+/* These print first; error() with a status of 0 does nothing else. */
+#define ENDS_WITH_WORDS(name, ...)            \
+	static void end_by_##name(int status) \
+	{                                     \
+		close(STDERR_FILENO);         \
+		name(__VA_ARGS__);            \
+	}                                     \
+                                              \
+	static void call_##name(void)         \
+	{                                     \
+		ENDS_CHILD(end_by_##name);    \
+	}
+
+#define ENDS_WITH_LIST(name)                                         \
+	static void list_##name(int status, const char *format, ...) \
+	{                                                            \
+		va_list list;                                        \
+                                                                     \
+		va_start(list, format);                              \
+		name(status, format, list);                          \
+	}                                                            \
+	ENDS_WITH_WORDS(list_##name, status, "%d", 1)                \
+                                                                     \
+	static void call_##name(void)                                \
+	{                                                            \
+		call_list_##name();                                  \
+	}
+
+ENDS_WITH_WORDS(err, status, "%d", 1)
+ENDS_WITH_WORDS(errx, status, "%d", 1)
+ENDS_WITH_LIST(verr)
+ENDS_WITH_LIST(verrx)
+ENDS_WITH_WORDS(error, (error(0, 0, "%d", 1), status), EINVAL, "%d", 1)
+ENDS_WITH_WORDS(error_at_line, status, 0, __FILE__, __LINE__, "%d", 1)
 
 #define FORKS(name)                                                                 \
 	static void call_##name(void)                                               \

@@ -7,15 +7,19 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -48,11 +52,12 @@ static char **arguments;
 
 static void ready(void)
 {
-	char line[16];
+	char byte = 0;
 
 	puts("ready");
 	fflush(stdout);
-	CHECK(fgets(line, sizeof(line), stdin));
+	while (byte != '\n')
+		CHECK(read(0, &byte, 1) == 1);
 }
 
 /* -- threads ------------------------------------------------------------------------------------- */
@@ -476,6 +481,52 @@ static void daemonize(int n)
 	CHECK(read(pipes[0], &byte, 1) == 1 && byte == 'y');
 }
 
+/* -- a sandbox ------------------------------------------------------------------------------------ */
+
+/* What a thread needs, and what the C library's stdio does; whoever calls more is killed. */
+static const int allowed[] = {
+	SYS_read,	  SYS_write,	      SYS_mmap,	 SYS_munmap,	      SYS_mprotect,
+	SYS_madvise,	  SYS_futex,	      SYS_clone, SYS_clone3,	      SYS_exit,
+	SYS_exit_group,	  SYS_rt_sigprocmask, SYS_rseq,	 SYS_set_robust_list, SYS_brk,
+	SYS_rt_sigreturn,
+};
+
+static void enter_sandbox(void)
+{
+	enum { COUNT = sizeof(allowed) / sizeof(allowed[0]) };
+	struct sock_filter code[COUNT + 3];
+	struct sock_fprog program = { .len = COUNT + 3, .filter = code };
+	unsigned i;
+
+	code[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					       offsetof(struct seccomp_data, nr));
+	for (i = 0; i < COUNT; i++)
+		code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							   (unsigned)allowed[i], COUNT - i, 0);
+	code[COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	code[COUNT + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+}
+
+static void sandbox(int n)
+{
+	pthread_t thread;
+	int i;
+
+	puts("here");
+	create(stay, NULL);
+	sem_wait(&begun);
+	enter_sandbox();
+	for (i = 0; i < n; i++) {
+		create(stay, NULL);
+		sem_wait(&begun);
+	}
+	CHECK(pthread_create(&thread, NULL, end, &never) == 0);
+	CHECK(pthread_join(thread, NULL) == 0);
+	ready();
+}
+
 /* -- ends ---------------------------------------------------------------------------------------- */
 
 static void say_handler(void)
@@ -483,17 +534,29 @@ static void say_handler(void)
 	CHECK(write(1, "handler\n", 8) == 8);
 }
 
+/* For whoever compares it with the table's exit_sp. */
+static void say_stack(const volatile void *here)
+{
+	fprintf(stderr, "stack %p\n", (const void *)here);
+}
+
 static int exit_status;
 
 static void *call_exit(void *p)
 {
+	volatile char here = 0;
+
 	(void)p;
+	say_stack(&here);
 	exit(exit_status);
 }
 
 static void *call__exit(void *p)
 {
+	volatile char here = 0;
+
 	(void)p;
+	say_stack(&here);
 	_exit(exit_status);
 }
 
@@ -522,6 +585,9 @@ static void exit_again(void)
 
 static int ends(const char *how)
 {
+	volatile char here = 0;
+
+	say_stack(&here);
 	atexit(say_handler);
 	at_quick_exit(say_handler);
 	create(stay, NULL);
@@ -569,6 +635,38 @@ static int ends(const char *how)
 	return 1;
 }
 
+static volatile int children_ended;
+
+static void count_child(int signal)
+{
+	(void)signal;
+	children_ended++;
+}
+
+static void check_childless(void)
+{
+	CHECK(!children_ended);
+	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+	say_handler();
+}
+
+/* Whoever looks at its end is not its child, as far as it can see. */
+static int analysed(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGCHLD, count_child);
+	CHECK(open("/dev/zero", O_RDONLY) > 2);
+	atexit(check_childless);
+	create(stay, NULL);
+	sem_wait(&begun);
+	return 36;
+}
+
 /* No other thread is left: the process ends with 0. */
 static int last(const char *how)
 {
@@ -601,6 +699,7 @@ static const struct mode {
 	{ "raw-fork", raw_fork },
 	{ "fork", forked_thread },
 	{ "spawns", spawns },
+	{ "sandbox", sandbox },
 	{ "chain", chain },
 	{ "daemon", daemonize },
 };
@@ -618,6 +717,8 @@ int main(int argc, char **argv)
 			modes[i].run(argc > 2 ? atoi(argv[2]) : 0);
 			return 12;
 		}
+	if (!strcmp(argv[1], "analysed"))
+		return analysed();
 	if (!strncmp(argv[1], "last", 4))
 		return last(argv[1]);
 	return ends(argv[1]);

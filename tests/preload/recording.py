@@ -6,6 +6,7 @@ there is one, is played here, and the library is a copy with no strand beside it
 """
 import contextlib
 import glob
+import json
 import mmap
 import os
 import random
@@ -13,6 +14,7 @@ import re
 import resource
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -57,7 +59,7 @@ class Lives:
     """lives.c under way, with the library or (preload=False) without."""
 
     def __init__(self, ctx, *mode, variant="-O2", preload=True, control=None, directory=None,
-                 limits=None, argv=None):
+                 limits=None, argv=None, more_env=None):
         self.directory = directory or tempfile.mkdtemp(dir=ctx.tmp)
         env = dict(os.environ)
         for name in ("LD_PRELOAD", "STRAND_DIR", "STRAND_CONTROL", "STRAND_OPTIONS"):
@@ -66,6 +68,7 @@ class Lives:
             env.update(LD_PRELOAD=library(ctx), STRAND_DIR=self.directory)
         if control:
             env["STRAND_CONTROL"] = control.path
+        env.update(more_env or {})
         program = argv or [build(ctx, ctx.path("tests", "preload", "lives.c"), variant)]
 
         def prepare():
@@ -225,6 +228,38 @@ def gdb_like_depth(pcs, modules):
     inside = [path for path in modules if "libc.so" in path]
     require(len(inside) == 2, "frames of the C library: %s", modules)
     return pcs
+
+
+def check_walks(ctx, variant):
+    """Creator stacks are those that the C library's own unwinder finds, frame by frame."""
+    binary = build(ctx, ctx.path("tests", "preload", "walks.c"), variant)
+    lives = Lives(ctx, argv=[binary])
+    lives.ready()
+    t = lives.table()
+    stacks = {task.number: t.stack(task.creator_stack) for task in t.tasks if task.creator_stack}
+    lines = re.findall(rb"^(\d+) ([01]) (0x.*)$", lives.out, re.M)
+    with open("/proc/%d/maps" % lives.child.pid) as maps:
+        ours = [tuple(int(end, 16) for end in line.split()[0].split("-"))
+                for line in maps if "libstrand" in line]
+    require(len(lines) == 11, "%r", lives.out)
+    for number, whole, frames in lines:
+        wanted = [int(frame, 16) - 1 for frame in frames.split()]
+        wanted = [pc for pc in wanted if not any(begin <= pc < end for begin, end in ours)][:63]
+        found, complete = stacks[int(number)]
+        found = list(found[1:])
+        if whole == b"0":  # a signal frame, or a stack of unknown size: its beginning is right
+            require(found == wanted[:len(found)], "T%d: %s, not %s", int(number),
+                    show(found), show(wanted))
+            continue
+        require(complete == (len(wanted) < 63), "T%d is %scomplete", int(number),
+                "" if complete else "not ")
+        require(found == wanted, "T%d: %s, not %s", int(number), show(found), show(wanted))
+    lives.go_on()
+    lives.end()
+
+
+def show(addresses):
+    return " ".join("%x" % address for address in addresses)
 
 
 def check_no_growth(ctx, mode, amount):
@@ -417,7 +452,7 @@ def check_end_watched(ctx, how):
     bare = bare_end(ctx, how, held=True)
     with control.watched(directory, hold_s) as seen:
         lives = Lives(ctx, how, control=control, directory=directory)
-        status, out, _ = lives.end()
+        status, out, err = lives.end()
     require((status, out) == bare, "%s, without strand %s", (status, out), bare)
     wanted, kind = ENDS[how]
     require(len(seen) == bool(kind), "held: %s", [str(t) for t in seen])
@@ -428,7 +463,12 @@ def check_end_watched(ctx, how):
     require((table.EXIT_KINDS[t.exit_kind], t.exit_status) == (kind, wanted), "%s", t)
     task = next((task for task in t.tasks if task.number == t.exit_task), None)
     require(task and task.tid == t.exit_tid and task.state == table.RUNNING, "%s", t)
-    require(t.exit_sp and t.exit_ns, "%s", t)
+    require(t.exit_ns, "%s", t)
+    if how in ("return", "last-thread", "last-main", "last-cancelled"):
+        return
+    places = [int(place, 16) for place in re.findall(rb"stack (0x\w+)", err)]
+    require(any(0 <= place - t.exit_sp < 256 for place in places), "exit at 0x%x, locals at %s",
+            t.exit_sp, places)
 
 
 def check_end_unwatched_single(ctx):
@@ -439,6 +479,88 @@ def check_end_unwatched_single(ctx):
     lives.go_on()
     require(lives.end()[0] == 12, "status %d", lives.child.returncode)
     require(time.monotonic() - begin < PATIENCE_S / 2, "held")
+
+
+def check_main_stack(ctx):
+    """exit_sp is where main's frame ended: main's caller is right above, ends() right below."""
+    control = Control(ctx)
+    directory = tempfile.mkdtemp(dir=ctx.tmp)
+    with control.watched(directory, 0.1) as seen:
+        lives = Lives(ctx, "return", control=control, directory=directory)
+        _, _, err = lives.end()
+    here = int(re.findall(rb"stack (0x\w+)", err)[-1], 16)
+    require(0 < seen[0].exit_sp - here < 512, "main ended at 0x%x, a local below it is at 0x%x",
+            seen[0].exit_sp, here)
+
+
+def check_analyser(ctx):
+    """Preloaded by hand: the strand that is beside the library watches, unnoticed."""
+    folder = tempfile.mkdtemp(dir=ctx.tmp)
+    said = os.path.join(folder, "said")
+    shutil.copy(os.path.join(ctx.build, "libstrand.so"), folder)
+    shutil.copy(ctx.path("tests", "preload", "analyser.py"), os.path.join(folder, "strand"))
+    os.chmod(os.path.join(folder, "strand"), 0o755)
+    preload = os.path.join(folder, "libstrand.so")
+    lives = Lives(ctx, "analysed", more_env={"LD_PRELOAD": preload, "LIVES_ANALYSER": said,
+                                             "STRAND_OPTIONS": "--all"})
+    status, out, err = lives.end()
+    require((status, out, err) == (36, b"handler\n", b""), "status %d: %r %r", status, out, err)
+    require(lives.seconds >= 1.5, "held for %.1f s only", lives.seconds)
+    with open(said) as file:
+        said = json.load(file)
+    require(said["argv"] == ["exit-analysis", str(lives.child.pid), said["argv"][2]] and
+            said["argv"][2].startswith(lives.directory), "arguments: %s", said["argv"])
+    require(said["state"] == table.EXIT_STATES.index("held"), "state %d", said["state"])
+    env = said["environment"]
+    require("LD_PRELOAD" not in env and env["STRAND_OPTIONS"] == "--all", "environment: %s", env)
+    require(sorted(said["descriptors"]) == ["0", "1", "2"] and
+            said["descriptors"]["0"] == said["descriptors"]["1"] == "/dev/null" and
+            said["descriptors"]["2"].startswith("pipe:"), "descriptors: %s", said["descriptors"])
+    state = {name: int(said["status"][name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")}
+    bit = {signal.SIGUSR1: 1 << signal.SIGUSR1 - 1, signal.SIGUSR2: 1 << signal.SIGUSR2 - 1}
+    require(state["SigBlk"] == bit[signal.SIGUSR2] and state["SigIgn"] & bit[signal.SIGUSR1],
+            "signals: %s", state)
+    require(not lives.paths(), "left: %s", lives.paths())
+
+
+def check_early(ctx):
+    """A constructor that runs before ours, a destructor that runs after."""
+    early = os.path.join(ctx.tmp, "early-%d.so" % os.getpid())
+    done = ctx.run(["cc", "-shared", "-fPIC", "-O2", "-pthread", "-o", early,
+                    ctx.path("tests", "preload", "early_threads.c")])
+    require(done.status == 0, "%s", done)
+    lives = Lives(ctx, "one-by-one", 3, more_env={"LD_PRELOAD": library(ctx) + ":" + early})
+    lives.ready()
+    t = lives.table()
+    require([(task.number, task.state) for task in t.tasks] == [(1, table.RUNNING),
+                                                               (3, table.RUNNING)], "%s", t)
+    pcs, _ = t.stack(t.tasks[1].creator_stack)
+    modules = [max(m for m in t.modules() if m[0] <= pc)[1] for pc in pcs]
+    require(modules[0] == early and not any("libstrand" in path for path in modules),
+            "stack in %s", modules)
+    lives.go_on()
+    require(lives.end()[0] == 12, "status %d", lives.child.returncode)
+
+
+def check_sandbox(ctx, watched):
+    """A filter that kills whoever calls the kernel for more than threads need."""
+    control = Control(ctx)
+    directory = tempfile.mkdtemp(dir=ctx.tmp)
+    with control.watched(directory if watched else os.devnull, 0.3) as seen:
+        lives = Lives(ctx, "sandbox", 300, control=control, directory=directory)
+        lives.ready()
+        t = lives.table()
+        begin = time.monotonic()
+        lives.go_on()
+        status = lives.end()[0]
+    took = time.monotonic() - begin
+    require(status == 12, "status %d", status)
+    require(t.flags & table.SANDBOXED, "%s", t.flags)
+    require(t.tasks_born == 303 and t.lost_tasks == 303 - 255 - 1, "%d lost", t.lost_tasks)
+    require(all(task.tid for task in t.tasks if task.state == table.RUNNING), "%s", t)
+    require(bool(seen) == watched, "held: %d", len(seen))
+    require(0.3 <= took < 1 if watched else PATIENCE_S <= took < PATIENCE_S + SLACK_S,
+            "took %.1f s", took)
 
 
 # -- what is missing or too little
@@ -544,6 +666,8 @@ def check_secure(ctx):
 def cases(ctx, long):
     for variant in ("-O0", "-O2"):
         yield Case("record-kinds" + variant, lambda v=variant: check_kinds(ctx, v))
+    for variant in ("-O0", "-O2", "no-pie", "clang"):
+        yield Case("record-walks-" + variant.lstrip("-"), lambda v=variant: check_walks(ctx, v))
     few = ctx.quick
     yield Case("record-one-by-one",
                lambda: check_no_growth(ctx, "one-by-one", 5000 if few else 100000))
@@ -565,6 +689,11 @@ def cases(ctx, long):
         yield Case("end-dead-" + how, lambda h=how: check_end_dead(ctx, h))
         if how != "handler-exits":  # over before anybody has seen it
             yield Case("end-watched-" + how, lambda h=how: check_end_watched(ctx, h))
+    yield Case("end-main-stack", lambda: check_main_stack(ctx))
+    yield Case("end-analyser", lambda: check_analyser(ctx))
+    yield Case("record-early", lambda: check_early(ctx))
+    for watched in (False, True):
+        yield Case("end-sandbox" + "-watched" * watched, lambda w=watched: check_sandbox(ctx, w))
     yield Case("end-single", lambda: check_end_unwatched_single(ctx))
     yield Case("without-directory", lambda: check_directories(ctx))
     yield Case("without-limits", lambda: check_limits(ctx))

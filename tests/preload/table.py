@@ -36,7 +36,7 @@ def require(condition, text):
 class Wait:
     def __init__(self, data):
         (self.sequence, self.op, self.flags, self.object, self.second, self.since_ns,
-         self.deadline_ns, *self.context) = WAIT.unpack(data)
+         self.deadline_ns, *self.context) = WAIT.unpack_from(data)
 
 
 class Task:

@@ -19,7 +19,7 @@ ROW = re.compile(r"^(FUNCTION|OLD_FUNCTION|EXPORTED|HELPER)\((?:[^,(]*, *)?(\w+)
 SYMBOL = re.compile(r"^\s*\d+:\s+[0-9a-f]+\s+\d+\s+(\w+)\s+(\w+)\s+\w+\s+(\w+)\s+([\w@.]+)")
 # All that the shim asks of the C library by name; the last line is what compilers put in.
 IMPORTS = set("""
-    __environ environ __errno_location __sigsetjmp _r_debug getauxval dlsym dlvsym
+    __environ environ __errno_location __sigsetjmp getauxval gnu_get_libc_version dlsym dlvsym
     __pthread_register_cancel __pthread_unregister_cancel __pthread_unwind_next
     __stack_chk_fail memcpy memmove memset memcmp""".split())
 NEWEST = (2, 16)  # version of an import

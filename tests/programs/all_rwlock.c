@@ -3,6 +3,8 @@
  * expect: stuck rwlock-wrlock all-asleep 1
  * expect: stuck join owner-stuck 1
  * check: deadlock
+ * checked: stuck rwlock-wrlock self 1
+ * checked: stuck join owner-stuck 1
  * object: table_lock
  * variants: -O0 -O2
  *

@@ -4,6 +4,9 @@
  * expect: stuck rwlock-rdlock all-asleep 1
  * expect: stuck join owner-stuck 1
  * check: deadlock
+ * checked: stuck rwlock-wrlock owner-ended 2
+ * checked: stuck rwlock-rdlock owner-ended 1
+ * checked: stuck join owner-stuck 1
  * object: table_lock
  * variants: -O0 -O2
  *

@@ -4,6 +4,7 @@
  * expect: stuck mutex-lock owner-stuck 1
  * expect: stuck join owner-stuck 1
  * check: deadlock
+ * untimed: mutex-lock
  * object: queue_lock disk_lock
  * frame: wait_for_job
  * variants: -O0 -O2

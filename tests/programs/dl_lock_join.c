@@ -3,6 +3,7 @@
  * expect: stuck mutex-lock cycle 1
  * expect: stuck join cycle 1
  * check: deadlock
+ * untimed: mutex-lock
  * frame: join_within
  * variants: -O0 -O2
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * expect: stuck mutex-lock cycle 2
+ * check: handles TERM
  * object: left right
  * variants: -O0 -O2
  *

@@ -9,10 +9,13 @@ then `What it is:` and free text.
                                     findings; all such lines together are the whole of what is found
     expect: none                    not one task is stuck, in any look
     check: deadlock                 no live task is left: `strand check` says so and ends it
+    checked: VERDICT OP CODE COUNT  what `strand check` finds instead, for the shim has seen more
     check: timeout                  `strand check` ends it by --timeout
     check: ends                     it ends by itself, and what is left then is reported: `expect`
                                     counts alive and unjoined tasks, too, with - for what is null
     check: no                       it cannot be run by `strand check`
+    check: handles TERM             it ends by itself when strand is told to end
+    untimed: OP                     since when it waits so is not known: the C library waits itself
     look: no                        it is not looked at from outside: only the shim sees enough
     status: N | SIGNAL              how a program that ends by itself does so; 0 without this line
     moment: WORD                    when the report of such a program was made: exit or killed
@@ -72,10 +75,11 @@ from strandtest import Case, Context, Failure, Skip  # noqa: E402
 
 SUFFIXES = (".c", ".cpp", ".rs")
 KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
-        "variants", "check", "look", "status", "moment", "options", "quiet", "creator"}
+        "variants", "check", "look", "status", "moment", "options", "quiet", "creator",
+        "checked", "untimed"}
 OF_AN_ARGUMENT = {"expect", "status"}
 VERDICTS = ("stuck", "alive", "unjoined")
-CHECKS = ("deadlock", "timeout", "ends", "no")
+CHECKS = ("deadlock", "timeout", "ends", "no", "handles TERM")
 KNOWN = set(VARIANTS) | set(SETTINGS)
 BY_HAND = KNOWN | {"check"}
 LOOKS = 20  # of a twin that works, outside the long tests
@@ -94,7 +98,9 @@ class Program:
         self.path = path
         self.name, self.suffix = os.path.splitext(os.path.basename(path))
         self.expected_by_arg = collections.defaultdict(collections.Counter)
-        self.status_by_arg, self.creators = {}, []
+        self.checked_by_arg = collections.defaultdict(collections.Counter)
+        self.status_by_arg, self.creators, self.untimed = {}, [], None
+        self.ended_by_term = 128 + signal.SIGTERM
         self.check, self.looked_at, self.moment = None, True, "exit"
         self.options, self.quiet = None, False
         self.objects, self.frames, self.first20, self.needs = [], [], [], []
@@ -120,6 +126,10 @@ class Program:
         return (self.expected_by_arg[None] if arg is None
                 else self.expected_by_arg[None] + self.expected_by_arg[arg])
 
+    def wanted_by_check(self, arg):
+        """… by the shim, too."""
+        return self.checked_by_arg[None] if None in self.checked_by_arg else self.wanted(arg)
+
     def status_for(self, arg):
         return self.status_by_arg.get(arg, self.status_by_arg.get(None, 0))
 
@@ -136,13 +146,18 @@ class Program:
                 raise Failure("%s: not a key and a value: %s" % (self.path, line))
 
     def _read_expect(self, value, arg):
-        if value == "none":
-            return
+        if value != "none":
+            self._count(self.expected_by_arg[arg], value)
+
+    def _read_checked(self, value):
+        self._count(self.checked_by_arg[None], value)
+
+    def _count(self, expected, value):
         verdict, op, code, count = value.split()
         if verdict not in VERDICTS or op not in OPS + ["-"] or (
                 code not in CODES + ["main-returned", "-"]):
             raise Failure("%s: expect: %s" % (self.path, value))
-        self.expected_by_arg[arg][verdict, op, code] += int(count)
+        expected[verdict, op, code] += int(count)
 
     def _read_status(self, value, arg):
         self.status_by_arg[arg] = (int(value) if value.isdigit()
@@ -152,12 +167,17 @@ class Program:
         if value not in CHECKS:
             raise Failure("%s: check: %s" % (self.path, value))
         self.check = value
+        if value == "handles TERM":
+            self.check, self.ended_by_term = "signal", 66
         self.looked_at = self.looked_at and value != "ends"
 
     def _read_look(self, value):
         if value != "no":
             raise Failure("%s: look: %s" % (self.path, value))
         self.looked_at = False
+
+    def _read_untimed(self, value):
+        self.untimed = value
 
     def _read_moment(self, value):
         self.moment = value

@@ -5,7 +5,7 @@
  * expect: unjoined - - 1
  * check: ends
  * args: return | exit | exit_in_handler | exit_in_thread | _exit | _exit_in_thread | _Exit
- * args: quick_exit | quick_exit_in_thread | err | exec | exec_in_thread
+ * args: quick_exit | quick_exit_in_thread | exec | exec_in_thread
  * status: 7
  * creator: stuck start_all main
  * options: --grace=0
@@ -15,7 +15,6 @@
  * one that has finished. What exec makes of it, `sh`, has no second thread.
  */
 #include "settle.h"
-#include <err.h>
 #include <signal.h>
 
 static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER;
@@ -76,8 +75,6 @@ static void go(const char *how)
 		_Exit(7);
 	if (strcmp(how, "quick_exit") == 0)
 		quick_exit(7);
-	if (strcmp(how, "err") == 0)
-		errx(7, "no way");
 	if (strcmp(how, "exec") == 0)
 		execl("/bin/sh", "sh", "-c", "echo in the next image; exit 7", NULL);
 	PROG_CHECK(!"there is such a way");

@@ -17,17 +17,22 @@
 static struct options o;
 static char said[1024];
 
-static int read_all(const char *environment, const char *const *args)
+static int read_as(enum command c, const char *environment, const char *const *args)
 {
 	struct err e = { 0 };
 	int err;
 
 	options_free(&o);
-	err = options_read(&o, COMMAND_ATTACH, environment, args, &e);
+	err = options_read(&o, c, environment, args, &e);
 	said[0] = '\0';
 	if (err < 0)
 		err_format(&e, said, sizeof(said));
 	return err;
+}
+
+static int read_all(const char *environment, const char *const *args)
+{
+	return read_as(COMMAND_ATTACH, environment, args);
 }
 
 /* One wrong argument, or two; every message is one line and names the command. */
@@ -91,6 +96,62 @@ static void test_every_way_to_give_a_value(void **state)
 	assert_false(o.help);
 	assert_int_equal(read_all(NULL, ARGS{ "-", NULL }), 0);
 	assert_string_equal(o.words[0], "-");
+}
+
+static void test_defaults_of_run_and_check(void **state)
+{
+	(void)state;
+	assert_int_equal(read_as(COMMAND_CHECK, NULL, ARGS{ "true", NULL }), 0);
+	assert_true(o.fails[FAILURE_STUCK]);
+	assert_false(o.fails[FAILURE_ALIVE] || o.fails[FAILURE_UNJOINED] ||
+		     o.fails[FAILURE_GROWING]);
+	assert_int_equal(o.grace_ns, 100 * MS);
+	assert_int_equal(o.timeout_ns, 0);
+	assert_false(o.all || o.no_children || o.no_stop_on_deadlock || o.blind_warns);
+	assert_true(o.outputs[0].error && !o.outputs[0].file);
+	assert_int_equal(read_as(COMMAND_RUN, NULL, ARGS{ "true", NULL }), 0);
+	assert_false(o.fails[FAILURE_STUCK]);
+	assert_true(o.outputs[0].error);
+	assert_int_equal(read_all(NULL, ARGS{ "1", NULL }), 0);
+	assert_true(o.all && !o.outputs[0].error);
+}
+
+static void test_options_of_run_and_check(void **state)
+{
+	(void)state;
+	assert_int_equal(read_as(COMMAND_CHECK, "--grace=5s",
+				 ARGS{ "--timeout=1.5", "--no-stop-on-deadlock", "--no-children",
+				       "--if-blind=warn", "--all", "--fail-on=alive", "-o", "-",
+				       "true", NULL }),
+			 0);
+	assert_int_equal(o.timeout_ns, 1500 * MS);
+	assert_int_equal(o.grace_ns, 5000 * MS);
+	assert_true(o.all && o.no_children && o.no_stop_on_deadlock && o.blind_warns);
+	assert_false(o.fails[FAILURE_STUCK]);
+	assert_true(o.fails[FAILURE_ALIVE]);
+	assert_true(!o.outputs[0].file && !o.outputs[0].error);
+	assert_int_equal(read_as(COMMAND_CHECK, NULL,
+				 ARGS{ "--format=json:-", "--format=text", "true", NULL }),
+			 0);
+	assert_true(!o.outputs[0].error && o.outputs[1].error);
+	assert_int_equal(read_as(COMMAND_CHECK, NULL, ARGS{ "--grace=0", "true", NULL }), 0);
+	assert_int_equal(o.grace_ns, 0);
+}
+
+/* What stands behind the program's name is the program's. */
+static void test_words_of_a_program(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		read_as(COMMAND_RUN, NULL, ARGS{ "--all", "prog", "--help", "--", "-x", NULL }), 0);
+	assert_int_equal(o.word_count, 4);
+	assert_string_equal(o.words[1], "--help");
+	assert_string_equal(o.words[2], "--");
+	assert_true(o.all && !o.help);
+	assert_int_equal(read_as(COMMAND_RUN, NULL, ARGS{ "--", "--prog", "--all", NULL }), 0);
+	assert_int_equal(o.word_count, 2);
+	assert_string_equal(o.words[0], "--prog");
+	assert_false(o.all);
 }
 
 static void test_formats_and_their_files(void **state)
@@ -340,6 +401,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_way_to_give_a_value),
+		cmocka_unit_test(test_defaults_of_run_and_check),
+		cmocka_unit_test(test_options_of_run_and_check),
+		cmocka_unit_test(test_words_of_a_program),
 		cmocka_unit_test(test_formats_and_their_files),
 		cmocka_unit_test(test_wrong_options),
 		cmocka_unit_test(test_wrong_values),

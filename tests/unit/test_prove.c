@@ -492,6 +492,35 @@ static void test_alive_is_what_is_left_at_the_exit(void **state)
 	assert_int_equal(runtime->verdict, VERDICT_NONE);
 }
 
+/* What lies in main's frame is out of reach once main has returned, unless somebody else may know
+ * it; T3 hangs on T2. */
+static void test_main_has_returned(void **state)
+{
+	struct model *m = *state;
+	struct task *main_task = add_task(m, STATE_RUNNING), *other;
+	struct task *a = add_waiter(m, OP_COND_WAIT, OBJECT_COND, 0x10);
+	struct task *b = add_mutex_waiter(m, 0x20);
+
+	main_task->main = main_task->ends_process = true;
+	a->wait->object->in_main_frame = true;
+	own(b, a);
+	m->moment = MOMENT_EXIT;
+	prove(m);
+	assert_int_equal(a->verdict, VERDICT_ALIVE);
+	assert_int_equal(a->reason, REASON_MAIN_RETURNED);
+	assert_int_equal(b->reason, REASON_MAIN_RETURNED);
+	a->wait->object->in_main_frame = false;
+	prove(m);
+	assert_int_equal(a->reason, REASON_NONE);
+	a->wait->object->in_main_frame = true;
+	other = add_waiter(m, OP_COND_WAIT, OBJECT_COND, 0x30); /* a global: live by main's doing */
+	prove(m);
+	assert_int_equal(other->verdict, VERDICT_ALIVE);
+	assert_int_equal(other->reason, REASON_NONE);
+	assert_int_equal(a->reason, REASON_NONE);
+	assert_int_equal(b->verdict, VERDICT_ALIVE);
+}
+
 /* Whoever ends the process goes on, whatever it seems to wait for: nothing hangs for ever on it. */
 static void test_who_ends_the_process_is_live(void **state)
 {
@@ -555,6 +584,7 @@ int main(void)
 		TEST(test_cycles_through_readers),
 		TEST(test_a_reader_behind_a_writer),
 		TEST(test_alive_is_what_is_left_at_the_exit),
+		TEST(test_main_has_returned),
 		TEST(test_who_ends_the_process_is_live),
 		TEST(test_nothing_is_proved_of_the_dead),
 	};
