@@ -13,6 +13,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -508,40 +509,81 @@ static void call_quick_exit(void)
 	ENDS_CHILD(quick_exit);
 }
 
-/* These print first; error() with a status of 0 does nothing else. */
-#define ENDS_WITH_WORDS(name, ...)            \
-	static void end_by_##name(int status) \
-	{                                     \
-		close(STDERR_FILENO);         \
-		name(__VA_ARGS__);            \
-	}                                     \
-                                              \
-	static void call_##name(void)         \
-	{                                     \
-		ENDS_CHILD(end_by_##name);    \
-	}
+/* What prints and ends gives errno in words, and all that it was given. */
+static void check_last_words(int pipe_end, pid_t pid, const char *words)
+{
+	char text[256] = "";
+	ssize_t n = 0, got;
+	int status;
 
-#define ENDS_WITH_LIST(name)                                         \
-	static void list_##name(int status, const char *format, ...) \
-	{                                                            \
-		va_list list;                                        \
-                                                                     \
-		va_start(list, format);                              \
-		name(status, format, list);                          \
-	}                                                            \
-	ENDS_WITH_WORDS(list_##name, status, "%d", 1)                \
-                                                                     \
-	static void call_##name(void)                                \
-	{                                                            \
-		call_list_##name();                                  \
-	}
+	while ((got = read(pipe_end, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
+		n += got;
+	close(pipe_end);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	CHECK(strstr(text, words));
+}
 
-ENDS_WITH_WORDS(err, status, "%d", 1)
-ENDS_WITH_WORDS(errx, status, "%d", 1)
-ENDS_WITH_LIST(verr)
-ENDS_WITH_LIST(verrx)
-ENDS_WITH_WORDS(error, (error(0, 0, "%d", 1), status), EINVAL, "%d", 1)
-ENDS_WITH_WORDS(error_at_line, status, 0, __FILE__, __LINE__, "%d", 1)
+#define HAS_LAST_WORDS(words, call)                    \
+	do {                                           \
+		int ends[2];                           \
+		pid_t pid;                             \
+                                                       \
+		CHECK(!pipe(ends));                    \
+		pid = fork();                          \
+		if (pid == 0) {                        \
+			dup2(ends[1], STDERR_FILENO);  \
+			errno = ENOENT;                \
+			call;                          \
+			_exit(99);                     \
+		}                                      \
+		close(ends[1]);                        \
+		check_last_words(ends[0], pid, words); \
+	} while (0)
+
+static void pass_list(void (*f)(int, const char *, va_list), const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	f(7, format, list);
+	va_end(list);
+}
+
+static void call_err(void)
+{
+	HAS_LAST_WORDS("a 2.5 3 4 5 6: No such file",
+		       err(7, "%s %.1f %d %d %d %d", "a", 2.5, 3, 4, 5, 6));
+}
+
+static void call_errx(void)
+{
+	HAS_LAST_WORDS("a 2.5 3\n", errx(7, "%s %.1f %d", "a", 2.5, 3));
+}
+
+static void call_verr(void)
+{
+	HAS_LAST_WORDS("a 2.5: No such file", pass_list(verr, "%s %.1f", "a", 2.5));
+}
+
+static void call_verrx(void)
+{
+	HAS_LAST_WORDS("a 2.5\n", pass_list(verrx, "%s %.1f", "a", 2.5));
+}
+
+static void call_error(void)
+{
+	HAS_LAST_WORDS("a 2.5 3\n", error(0, 0, "%s %.1f %d", "a", 2.5, 3); CHECK(errno == ENOENT);
+		       _exit(7));
+	HAS_LAST_WORDS("a 2.5 3 4 5 6: No such file",
+		       error(7, ENOENT, "%s %.1f %d %d %d %d", "a", 2.5, 3, 4, 5, 6));
+}
+
+static void call_error_at_line(void)
+{
+	HAS_LAST_WORDS("shop:12: a 2.5 3 4 5",
+		       error_at_line(7, 0, "shop", 12, "%s %.1f %d %d %d", "a", 2.5, 3, 4, 5));
+}
 
 #define FORKS(name)                                                                 \
 	static void call_##name(void)                                               \

@@ -100,8 +100,11 @@ class Lives:
         self.seen += 1
 
     def go_on(self):
-        self.child.stdin.write(b"\n")
-        self.child.stdin.flush()
+        try:
+            self.child.stdin.write(b"\n")
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            raise Failure("ended early with %s: %r" % (self.child.wait(READY_S), self.out))
 
     def end(self):
         """Its status, output and seconds, when it has ended."""
