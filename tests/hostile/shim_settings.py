@@ -209,7 +209,7 @@ def beside(ctx, pattern):
     if not found:
         raise Skip("no " + pattern)
     other = sorted(found)[0]
-    for program, argument in (("plain", []), ("thread_ends", []), ("forks", ["storm"]),
+    for program, argument in (("plain", []), ("thread_ends", []), ("forks", ["handlers"]),
                               ("cancel", ["cond"])):
         argv = [make(ctx, program), *argument]
         env = environment(ctx, fresh_folder(ctx, "tables"), LD_PRELOAD=other)

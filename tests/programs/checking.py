@@ -18,10 +18,11 @@ import signal
 import time
 
 from looking import (
-    Running, VARIANTS, build, check_report, check_untraced, find_tool, read_proc, require, threads)
+    Running, build, check_report, find_tool, read_proc, require, threads)
 from strandtest import Case, Failure, Skip, kill_group
 
 AT_ONCE = 8
+AT_ONCE_LIVE = 16
 TOGETHER_S = 60  # until a deadlock is noticed, a program told to end has ended
 TIMEOUT_S = 3  # of programs ended by --timeout
 SETTLE_S = 10  # until the threads of a program with findings sleep
@@ -30,6 +31,8 @@ WORK_S = 0.5  # for those that never sleep
 # What the shim can be in front of; the others have no libc that loads it.
 SHIMMED = ("-O0", "-O2", "no-pie", "stripped", "no-cfi", "clang")
 NAMELESS = ("stripped", "no-cfi")
+HALF = 4  # looks of a machine so busy that a thread cannot be stopped, before one counts
+HALF_SAID = "could not be stopped|not all of it could be seen"
 EVERYTHING = "--fail-on=stuck,alive,unjoined"
 
 
@@ -57,12 +60,36 @@ def show(counter):
                    for key in sorted(counter)) or "    nothing\n"
 
 
+def show_report(path):
+    """What there is to say of a report that is not as it should be."""
+    with contextlib.suppress(Failure):
+        report = read_report(path)
+        lines = []
+        for image in images(report):
+            process = image["process"]
+            lines.append("process %s, %s, status %s, signal %s: %s" % (
+                process["pid"], process["moment"], process["status"], process["signal"],
+                json.dumps(image["summary"])))
+            lines += ["note: " + note for note in image["notes"]]
+            lines += ["%s (%s) %s, %s, %s" % (task["id"], task["tid"], task["state"],
+                                              task["verdict"], (task["wait"] or {}).get("op"))
+                      for task in image["tasks"][:20]]
+        return "\n".join(lines) + "\n" + json.dumps(report["findings"], indent=1)[:6000]
+    return "no report"
+
+
 def read_report(path):
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except (OSError, ValueError) as error:
         raise Failure("no report: %s" % error)
+
+
+def saw_it_move(image):
+    """A thread that sleeps was seen running: it had not been stopped, or not come back from a look."""
+    return image["seen"] == "partial" or any(task["state"] == "running" and task["verdict"]
+                                             for task in image["tasks"])
 
 
 def functions_of(stack):
@@ -146,10 +173,13 @@ class Checked(Running):
         return self.child.returncode
 
     def report(self, moment):
+        """Children may have ended by themselves, the program may when it is told to."""
         report = read_report(self.file)
         for image in images(report):
             if image["seen"] != "none":
-                check_report(image, None, moment)
+                own = image["process"]["moment"]
+                check_report(image, None, own if own in ("exit", "killed") and (
+                    moment == "signal" or image is not report) else moment)
         return report
 
 
@@ -175,8 +205,9 @@ class Check(Case):
             if need != "root":
                 find_tool(need)
         skipped = []
-        for start in range(0, len(self.runs), AT_ONCE):
-            skipped += self._run_together(self.runs[start:start + AT_ONCE])
+        some = AT_ONCE if self.program.expected_by_arg else AT_ONCE_LIVE
+        for start in range(0, len(self.runs), some):
+            skipped += self._run_together(self.runs[start:start + some])
         if len(skipped) == len(self.runs):
             raise Skip(skipped[0])
 
@@ -198,7 +229,7 @@ class Check(Case):
                 getattr(self, "_end_by_" + way)(checked)
             except Failure as failure:
                 raise Failure("%s %s: %s\n%s" % (checked.variant, checked.arg or "", failure,
-                                                 self._shown(checked)))
+                                                 show_report(checked.file)))
         return skipped
 
     def _let_settle(self, under_way):
@@ -207,11 +238,6 @@ class Check(Case):
             if self.program.settled:
                 checked.settle(SETTLE_S if self.program.wanted_by_check(checked.arg)
                                else SETTLE_LIVE_S)
-
-    def _shown(self, checked):
-        with contextlib.suppress(Failure):
-            return json.dumps(read_report(checked.file)["findings"], indent=1)[:6000]
-        return ""
 
     def _end_by_deadlock(self, checked):
         self._compare(checked, checked.finish(), 66, "deadlock")
@@ -227,7 +253,6 @@ class Check(Case):
 
     def _end_by_own(self, checked):
         """The program is told to end, as without strand."""
-        check_untraced(checked.pid)
         ends = self.program.ends
         if ends == "quit":
             checked.child.stdin.write(b"q")
@@ -282,11 +307,14 @@ class Ends(Case):
         if as_shell(bare.status) != expected:
             raise Failure("the program itself ends with another status than %d\n%s" % (expected,
                                                                                      bare))
-        self._by_check(argv, bare, expected)
-        self._by_run(argv, bare)
-        self._by_shim(argv, bare)
+        for left in reversed(range(HALF)):
+            if self._by_check(argv, bare, expected, left > 0):
+                break
+        self._check_words(bare, lambda: self._by_run(argv, bare))
+        self._check_words(bare, lambda: self._by_shim(argv, bare))
 
-    def _by_check(self, argv, bare, expected):
+    def _by_check(self, argv, bare, expected, again):
+        """False if the machine was too busy to see it all, and it may be run again."""
         wanted = self.program.wanted(self.arg)
         file = os.path.join(self.ctx.tmp, "end.%d.json" % os.getpid())
         begin = time.monotonic()
@@ -296,12 +324,15 @@ class Ends(Case):
         same_output(bare, done)
         same_errors(bare, done)
         report = read_report(file)
+        if again and found_in_images(report) != wanted and any(map(saw_it_move, images(report))):
+            return False
         try:
             if done.status != (expected or (66 if wanted else 0)):
                 raise Failure("another status\n%s" % done)
             self._compare(report, wanted, elapsed_ns, expected)
         except Failure as failure:
-            raise Failure("%s\n%s" % (failure, json.dumps(report["findings"], indent=1)[:6000]))
+            raise Failure("%s\n%s" % (failure, show_report(file)))
+        return True
 
     def _compare(self, report, wanted, elapsed_ns, expected):
         moment = self.program.moment
@@ -326,7 +357,7 @@ class Ends(Case):
         same_output(bare, done)
         if done.status != as_shell(bare.status):
             raise Failure("strand run ends with another status\n%s" % done)
-        self._check_words(bare, done)
+        return done
 
     def _by_shim(self, argv, bare):
         shim = os.path.join(self.ctx.build, "libstrand.so")
@@ -334,12 +365,17 @@ class Ends(Case):
         same_output(bare, done)
         if done.status != bare.status:
             raise Failure("another status with the shim alone\n%s" % done)
-        if self.program.moment == "exit":
-            self._check_words(bare, done)
+        return done if self.program.moment == "exit" else None
 
-    def _check_words(self, bare, done):
+    def _check_words(self, bare, run):
         """The report in words tells how many of each verdict there are, or nothing at all."""
-        said = done.err[len(bare.err):] if done.err.startswith(bare.err) else done.err
+        for _ in range(HALF):
+            done = run()
+            if done is None:
+                return
+            said = done.err[len(bare.err):] if done.err.startswith(bare.err) else done.err
+            if not re.search(HALF_SAID, said, re.IGNORECASE):
+                break
         if self.program.quiet and said:
             raise Failure("something is said\n%s" % done)
         for verdict in ("stuck", "alive", "unjoined"):

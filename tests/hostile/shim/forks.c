@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-enum { WORKERS = 4, LOCKS = 8 };
+enum { WORKERS = 4, LOCKS = 8, STORM = 32 };
 
 static pthread_mutex_t locks[LOCKS];
 static pthread_mutex_t handed_over = PTHREAD_MUTEX_INITIALIZER;
@@ -66,23 +66,23 @@ static void be_a_child(int number)
 
 static void storm(void)
 {
-	pid_t pids[60];
+	pid_t pids[STORM];
 
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < STORM; i++) {
 		pids[i] = fork();
 		if (pids[i] == 0)
 			be_a_child(i);
 		if (i % 4 == 3)
 			PROG_CHECK(status_of(pids[i]) == (i % 3 == 1 ? 0 : i % 50));
 	}
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < STORM; i++)
 		if (i % 4 != 3)
 			PROG_CHECK(status_of(pids[i]) == (i % 3 == 1 ? 0 : i % 50));
 }
 
 static void raw(void)
 {
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 10; i++) {
 		pid_t pid = (pid_t)syscall(SYS_fork);
 
 		if (pid == 0) {
@@ -196,7 +196,7 @@ static void after_in_child(void)
 static void with_handlers(void)
 {
 	PROG_CHECK(pthread_atfork(prepare, after_in_parent, after_in_child) == 0);
-	for (int i = 1; i <= 20; i++) {
+	for (int i = 1; i <= 8; i++) {
 		pid_t pid = fork();
 
 		if (pid == 0) {
@@ -221,7 +221,7 @@ static void *fork_here(void *arg)
 
 static void in_threads(void)
 {
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 5; i++) {
 		pthread_t first = prog_thread(fork_here, NULL),
 			  second = prog_thread(fork_here, NULL);
 
