@@ -97,6 +97,9 @@ static pid_t stop_wait(const struct stop *s, pid_t tid, int *status)
 	}
 	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL))
 		return -1;
+	/* To a tracer the kernel tells stops whatever was asked for: it may have stopped since. */
+	if (info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED)
+		return 0;
 	*status = 0; /* it has exited, however */
 	return info.si_pid;
 }

@@ -413,6 +413,24 @@ static void test_a_late_stop_is_none(void **state)
 	assert_int_equal(WEXITSTATUS(finish(&c)), 7);
 }
 
+/* Stops that come between two questions are no ends: nobody here ever ends. */
+static void test_nobody_ends_by_being_stopped(void **state)
+{
+	struct child c = start(body_threads);
+	struct stop *s;
+	struct err e = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(stop_begin(c.pid, &limits, &s, &e), 0);
+		for (size_t k = 0; k < stop_count(s); k++)
+			assert_int_not_equal(stop_thread(s, k)->state, STOP_THREAD_ENDED);
+		stop_end(s);
+		stop_free(s);
+	}
+	finish(&c);
+}
+
 /* Killed while it was stopped: how it ended is for its parent to read, which may be strand. */
 static void test_its_end_is_its_parents(void **state)
 {
@@ -556,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_a_write_is_not_cut_short),
 		cmocka_unit_test(test_a_thread_in_vfork_runs_on),
 		cmocka_unit_test(test_a_late_stop_is_none),
+		cmocka_unit_test(test_nobody_ends_by_being_stopped),
 		cmocka_unit_test(test_its_end_is_its_parents),
 		cmocka_unit_test(test_threads_that_come_and_go),
 		cmocka_unit_test(test_a_killed_tracer_lets_go),
