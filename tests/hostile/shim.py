@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from looking import C_FLAGS, find_tool
 from strandtest import Case, Failure, Skip
 
 PROGRAM_S = 60
+DAEMON_S = 10  # until what a program leaves behind has ended
 FINDINGS = 66
 
 # name: arguments ("" for none), what else it is. "LIB:x" is the path of a library x of shim/.
@@ -141,13 +143,18 @@ def check_left(folder):
 
 
 def check_removed(ctx, folder, env):
-    """Any strand command removes the tables of processes that are gone."""
-    done = ctx.run([ctx.strand, "list"], env=env)
-    if done.status != 0:
-        raise Failure("strand list fails\n%s" % done)
-    left = os.listdir(folder)
-    if left:
-        raise Failure("tables of dead processes are left: %s\n%s" % (left, done))
+    """Any strand command removes the tables of processes that are gone. Daemons may take a while."""
+    deadline = time.monotonic() + DAEMON_S
+    while True:
+        done = ctx.run([ctx.strand, "list"], env=env)
+        left = os.listdir(folder)
+        if done.status != 0:
+            raise Failure("strand list fails\n%s" % done)
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            raise Failure("tables of dead processes are left: %s\n%s" % (left, done))
+        time.sleep(0.1)
 
 
 def behave(ctx, name, argument, ways, rounds):
