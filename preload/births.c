@@ -20,7 +20,7 @@
 
 /* -- records of threads -------------------------------------------------------------------------- */
 
-static int32_t own_tid(void)
+int32_t births_own_tid(void)
 {
 	if (shim.tid_offset)
 		return *(const volatile int32_t *)(self_handle() + shim.tid_offset);
@@ -95,7 +95,7 @@ static void count_found(bool lost)
 
 struct wire_task *births_adopt(void)
 {
-	int32_t tid = own_tid();
+	int32_t tid = births_own_tid();
 	struct wire_task *task;
 
 	if (tid == shim.table->pid) {
@@ -225,7 +225,7 @@ static void begin(struct wire_task *task)
 	uint64_t old = task_load(task);
 
 	task->handle = self_handle();
-	task->tid = own_tid();
+	task->tid = births_own_tid();
 	take_record(task);
 	self.stack_end = self_handle();
 	self.stack_begin = self.stack_end - task->stack_bytes;

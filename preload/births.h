@@ -23,6 +23,10 @@ RECORD_HIDDEN void births_first(const struct wire_task *was);
 /* The calling thread has no record: it was not created through the shim. */
 RECORD_HIDDEN struct wire_task *births_adopt(void);
 
+/* The calling thread's id; 0 if that would take a system call in a sandbox. Not for a forked child of
+ * which the C library knows nothing. */
+RECORD_HIDDEN int32_t births_own_tid(void);
+
 /* In the constructor. */
 RECORD_HIDDEN void births_prepare(void);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "births.h"
 #include "clock.h"
 #include "real.h"
 #include "shim.h"
@@ -60,8 +61,8 @@ static void fill_exit(struct wire_table *t, enum wire_exit_kind kind, int status
 {
 	t->exit_kind = kind;
 	t->exit_status = status;
-	t->exit_tid = self.task ? self.task->tid : 0;
-	t->exit_task = self.number;
+	t->exit_tid = self.recording ? self.task->tid : births_own_tid();
+	t->exit_task = self.generation == shim.generation ? self.number : 0;
 	t->exit_sp = sp;
 	t->exit_ns = clock_now_ns();
 }

@@ -115,35 +115,36 @@ int cmd_write_reports(const struct options *o, const struct model *m, bool files
 	return first;
 }
 
-/* The directory that a file is to be made in; malloc'd. */
-static char *output_directory(const char *file)
+/* 0, or why this file could not be written, as far as that can be told without opening it. */
+static int output_check(const char *file)
 {
 	const char *slash = strrchr(file, '/');
+	char *directory;
+	struct stat st;
+	int failed;
 
+	if (!stat(file, &st)) {
+		if (S_ISDIR(st.st_mode))
+			return EISDIR;
+		return access(file, W_OK) ? errno : 0;
+	}
 	if (!slash)
-		return strdup(".");
-	return strndup(file, slash == file ? 1 : (size_t)(slash - file));
+		directory = strdup(".");
+	else
+		directory = strndup(file, slash == file ? 1 : (size_t)(slash - file));
+	failed = !directory ? ENOMEM : access(directory, W_OK | X_OK) ? errno : 0;
+	free(directory);
+	return failed;
 }
 
 int cmd_check_outputs(const struct options *o, struct err *e)
 {
 	for (size_t i = 0; i < o->output_count; i++) {
 		const char *file = o->outputs[i].file;
-		char *directory;
-		struct stat st;
-		int failed;
+		int failed = file ? output_check(file) : 0;
 
-		if (!file)
-			continue;
-		if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
-			return output_failed(e, file, EISDIR);
-		directory = output_directory(file);
-		failed = access(file, F_OK) == 0 ? access(file, W_OK)
-			 : directory		 ? access(directory, W_OK | X_OK)
-						 : -1;
-		free(directory);
 		if (failed)
-			return output_failed(e, file, errno);
+			return output_failed(e, file, failed);
 	}
 	return 0;
 }

@@ -92,7 +92,7 @@ static int run_fail(const struct err *e)
 {
 	int status = cmd_fail(e);
 
-	if (e->code == ERR_NOT_FOUND)
+	if (e->code == ERR_NOT_FOUND || e->code == ERR_NO_INTERPRETER)
 		return STATUS_NOT_FOUND;
 	return e->code == ERR_NOT_EXECUTABLE ? STATUS_CANNOT_RUN : status;
 }

@@ -123,6 +123,13 @@ static bool text_has_nothing(const struct model *m)
 	return m->seen == SEEN_NONE && !m->task_count && !m->note_count;
 }
 
+/* Of the many processes that a program may start, those that left nothing behind need no line. */
+static bool text_is_clean(const struct text *t)
+{
+	return !t->o->all && t->m->moment == MOMENT_EXIT && t->m->seen == SEEN_FULL &&
+	       !t->m->finding_count && !t->m->lost;
+}
+
 /* Is it of use to say what waits that are not proved hang on? Not of a program that has come to its
  * end, unless all is wanted. */
 static bool text_wants_hangs(const struct text *t)
@@ -165,7 +172,7 @@ int report_text(const struct model *m, const struct report_options *o, FILE *fil
 
 	t.chain = calloc(1, sizeof(*t.chain));
 	for (t.m = m; t.m && t.chain && !err; t.m = t.m->next) {
-		if (text_has_nothing(t.m))
+		if (text_has_nothing(t.m) || (t.m != m && text_is_clean(&t)))
 			continue;
 		if (!first)
 			text_put_blank(&t.out);

@@ -113,17 +113,14 @@ static void launch_exec(const struct launch *l, char **environment, int report)
 
 static int launch_refuse(const struct launch *l, int why, struct err *e)
 {
+	if (why == ENOENT)
+		return err_set(e, ERR_NO_INTERPRETER, "cannot run '%.300s'", l->o->argv[0]);
 	err_set_errno(e, why, "cannot run '%.300s'", l->o->argv[0]);
-	if (e && why == ENOENT) {
-		err_set(e, ERR_NOT_EXECUTABLE,
-			"cannot run '%.300s': its interpreter or dynamic loader is missing",
-			l->o->argv[0]);
-	} else if (e && why == ENOEXEC) {
+	if (why == ENOEXEC)
 		err_set(e, ERR_NOT_EXECUTABLE,
 			"cannot run '%.300s': it is neither a program nor a script that begins "
 			"with #!",
 			l->o->argv[0]);
-	}
 	if (e)
 		e->code = ERR_NOT_EXECUTABLE;
 	return ERR_NOT_EXECUTABLE;

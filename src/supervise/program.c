@@ -37,7 +37,7 @@ static int program_check(const char *path)
 
 static int program_refuse(const char *name, int why, struct err *e)
 {
-	bool missing = why == ENOENT || why == ENOTDIR;
+	bool missing = why == ENOENT;
 
 	err_set_errno(e, why, "cannot run '%.300s'", name);
 	if (e && missing)

@@ -107,7 +107,7 @@ static char *results_explain_blind(const struct follow *f, const struct results_
 		return strdup(i->trouble);
 	if (judged || f->first->tool)
 		return NULL;
-	if (f->first->had_table && i->replaced)
+	if (f->first->had_table && i->replaced && f->children)
 		return strdup("the program that it became, by exec, has not loaded the shim");
 	if (f->first->had_table)
 		return NULL;

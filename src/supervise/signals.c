@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "target/target.h"
+
 /* Read rather than suffered. */
 static const int signals_read_here[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
 					 SIGUSR2, SIGCONT, SIGWINCH, SIGCHLD };
@@ -74,6 +76,13 @@ static void signals_follow_stop(pid_t program)
 		raise(SIGSTOP);
 }
 
+static bool signals_is_stopped(pid_t program)
+{
+	struct target_thread info;
+
+	return !target_read_thread(program, program, &info) && info.state == 'T';
+}
+
 bool signals_read(const struct signals *s, pid_t program, struct signals_news *out)
 {
 	struct signalfd_siginfo info;
@@ -94,5 +103,7 @@ bool signals_read(const struct signals *s, pid_t program, struct signals_news *o
 	out->number = (int)info.ssi_signo;
 	out->asks_to_end = out->number == SIGTERM || out->number == SIGINT || out->number == SIGHUP;
 	out->pass_on = !from_terminal || getpgid(program) != getpgrp();
+	if (out->number == SIGCONT) /* a shell continues the whole group */
+		out->pass_on = signals_is_stopped(program);
 	return true;
 }

@@ -55,7 +55,7 @@ struct supervise_result {
 };
 
 /* Run it to its end. On success *out is the caller's (supervise_free()). Errors before the program
- * began: ERR_NOT_FOUND, ERR_NOT_EXECUTABLE, …; it is not running then. Not in a process with
+ * began: ERR_NOT_FOUND, ERR_NO_INTERPRETER, ERR_NOT_EXECUTABLE, …; it is not running then. Not in a process with
  * threads of its own. */
 int supervise_run(const struct supervise_options *o, struct supervise_result *out, struct err *e);
 void supervise_free(struct supervise_result *r);

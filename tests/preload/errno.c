@@ -4,12 +4,16 @@
  * leaves errno as the C library would. A function of the table without its case here does not
  * compile.
  */
+#include <err.h>
 #include <errno.h>
+#include <error.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -503,6 +507,82 @@ static void call__Exit(void)
 static void call_quick_exit(void)
 {
 	ENDS_CHILD(quick_exit);
+}
+
+/* What prints and ends gives errno in words, and all that it was given. */
+static void check_last_words(int pipe_end, pid_t pid, const char *words)
+{
+	char text[256] = "";
+	ssize_t n = 0, got;
+	int status;
+
+	while ((got = read(pipe_end, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
+		n += got;
+	close(pipe_end);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	CHECK(strstr(text, words));
+}
+
+#define HAS_LAST_WORDS(words, call)                    \
+	do {                                           \
+		int ends[2];                           \
+		pid_t pid;                             \
+                                                       \
+		CHECK(!pipe(ends));                    \
+		pid = fork();                          \
+		if (pid == 0) {                        \
+			dup2(ends[1], STDERR_FILENO);  \
+			errno = ENOENT;                \
+			call;                          \
+			_exit(99);                     \
+		}                                      \
+		close(ends[1]);                        \
+		check_last_words(ends[0], pid, words); \
+	} while (0)
+
+static void pass_list(void (*f)(int, const char *, va_list), const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	f(7, format, list);
+	va_end(list);
+}
+
+static void call_err(void)
+{
+	HAS_LAST_WORDS("a 2.5 3 4 5 6: No such file",
+		       err(7, "%s %.1f %d %d %d %d", "a", 2.5, 3, 4, 5, 6));
+}
+
+static void call_errx(void)
+{
+	HAS_LAST_WORDS("a 2.5 3\n", errx(7, "%s %.1f %d", "a", 2.5, 3));
+}
+
+static void call_verr(void)
+{
+	HAS_LAST_WORDS("a 2.5: No such file", pass_list(verr, "%s %.1f", "a", 2.5));
+}
+
+static void call_verrx(void)
+{
+	HAS_LAST_WORDS("a 2.5\n", pass_list(verrx, "%s %.1f", "a", 2.5));
+}
+
+static void call_error(void)
+{
+	HAS_LAST_WORDS("a 2.5 3\n", error(0, 0, "%s %.1f %d", "a", 2.5, 3); CHECK(errno == ENOENT);
+		       _exit(7));
+	HAS_LAST_WORDS("a 2.5 3 4 5 6: No such file",
+		       error(7, ENOENT, "%s %.1f %d %d %d %d", "a", 2.5, 3, 4, 5, 6));
+}
+
+static void call_error_at_line(void)
+{
+	HAS_LAST_WORDS("shop:12: a 2.5 3 4 5",
+		       error_at_line(7, 0, "shop", 12, "%s %.1f %d %d %d", "a", 2.5, 3, 4, 5));
 }
 
 #define FORKS(name)                                                                 \

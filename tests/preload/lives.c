@@ -275,6 +275,13 @@ static void no_files(int n)
 	at_once(n);
 }
 
+/* The table's path leads nowhere any more. */
+static void other_root(int n)
+{
+	CHECK(chroot("/proc/self/fdinfo") == 0);
+	at_once(n);
+}
+
 /* -- processes ----------------------------------------------------------------------------------- */
 
 static int status_of(pid_t pid)
@@ -695,6 +702,7 @@ static const struct mode {
 	{ "holds", holds },
 	{ "impossible", impossible },
 	{ "no-files", no_files },
+	{ "other-root", other_root },
 	{ "fork-storm", fork_storm },
 	{ "raw-fork", raw_fork },
 	{ "fork", forked_thread },

@@ -185,6 +185,20 @@ def check_early(ctx):
         require(done.err == "early: begun\nearly: ended\n", "%s: %s", word, done)
 
 
+def check_behind(ctx):
+    """Another interposer behind the shim gets each call once, whatever its hash table."""
+    path = program(ctx, "behind_me")
+    counts = set()
+    for style in ("gnu", "sysv"):
+        behind = made(ctx, "behind-%s.so" % style, [ctx.path("tests", "preload", "behind.c")],
+                      "-shared", "-fPIC", "-Wl,--hash-style=" + style)
+        for word, preload in libraries(ctx):
+            done = run(ctx, [path], preload + [behind])
+            require(done.status == 0 and done.out == "ok\n", "%s: %s", word, done)
+            counts.add(done.err)
+    require(counts == {"behind: 5 1 2\n"}, "%r", counts)
+
+
 def hide_list(path):
     """Take DT_DEBUG out of a program: the loader's list cannot be found then."""
     with open(path, "r+b") as file:
@@ -230,5 +244,6 @@ def cases(ctx, long):
     for name in PROGRAMS:
         yield Case("wrap-" + name, lambda n=name: check_program(ctx, n))
     yield Case("wrap-early", lambda: check_early(ctx))
+    yield Case("wrap-behind", lambda: check_behind(ctx))
     yield Case("wrap-hidden-list", lambda: check_hidden_list(ctx))
     yield Case("wrap-by-loader", lambda: check_loader(ctx))

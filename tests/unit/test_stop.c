@@ -413,6 +413,30 @@ static void test_a_late_stop_is_none(void **state)
 	assert_int_equal(WEXITSTATUS(finish(&c)), 7);
 }
 
+/* Killed while it was stopped: how it ended is for its parent to read, which may be strand. */
+static void test_its_end_is_its_parents(void **state)
+{
+	struct child c = start(body_threads);
+	struct stop *s;
+	struct err e = { 0 };
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		assert_int_equal(stop_begin(c.pid, &limits, &s, &e), 0);
+		if (late)
+			stop_end(s);
+		kill(c.pid, SIGKILL);
+		nap(100);
+		stop_collect_stragglers(s);
+		stop_end(s);
+		stop_collect_stragglers(s);
+		stop_free(s);
+		assert_int_equal(WTERMSIG(finish(&c)), SIGKILL);
+		if (!late)
+			c = start(body_threads);
+	}
+}
+
 static void *churn(void *arg)
 {
 	return arg;
@@ -532,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_a_write_is_not_cut_short),
 		cmocka_unit_test(test_a_thread_in_vfork_runs_on),
 		cmocka_unit_test(test_a_late_stop_is_none),
+		cmocka_unit_test(test_its_end_is_its_parents),
 		cmocka_unit_test(test_threads_that_come_and_go),
 		cmocka_unit_test(test_a_killed_tracer_lets_go),
 		cmocka_unit_test(test_a_second_tracer_is_refused),
