@@ -10,10 +10,11 @@
 #define VERSION_HIDDEN 0x8000 /* found only by who asks for this version */
 #define VERSION_GLOBAL 1      /* no version at all */
 
-/* In memory the addresses are relocated already, in the vDSO and read-only sections they are not. */
+/* In memory the addresses are relocated already, in the vDSO and read-only sections they are not. An
+ * object that lies below where it was linked has a negative bias. */
 static const void *at(uintptr_t bias, uintptr_t address)
 {
-	return (const void *)(address < bias ? address + bias : address);
+	return (const void *)((intptr_t)bias > 0 && address < bias ? address + bias : address);
 }
 
 bool image_read(struct image *i, uintptr_t bias, const ElfW(Dyn) * d)

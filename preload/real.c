@@ -168,11 +168,18 @@ struct real real = {
 #include "functions.def"
 };
 
+/* Once is enough, and later the list may change under our eyes. */
 void real_resolve(void)
 {
-	const struct link_map *own = own_map();
+	static bool done;
+	const struct link_map *own;
 	int saved = errno;
 	size_t i;
+
+	if (done)
+		return;
+	done = true;
+	own = own_map();
 
 	for (i = 0; i < INDEX_COUNT; i++)
 		resolve(own, i);

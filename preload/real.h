@@ -28,7 +28,7 @@ struct real {
 
 __attribute__((visibility("hidden"))) extern struct real real;
 
-/* Resolve all that has not been: in the constructor. */
+/* Resolve all that has not been, once: in the constructor. */
 __attribute__((visibility("hidden"))) void real_resolve(void);
 
 /* The loader's list, the program first; NULL where it cannot be had. Walking it takes no lock: while
