@@ -16,7 +16,7 @@ from looking import C_FLAGS, find_tool
 from strandtest import Case, Failure, Skip
 
 PROGRAM_S = 60
-READERS_AT_ONCE = 5
+READERS_AT_ONCE = 10
 DAEMON_S = 10  # until what a program leaves behind has ended
 
 # name: arguments ("" for none), what else it is. "LIB:x" is the path of a library x of shim/.
