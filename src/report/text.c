@@ -92,17 +92,20 @@ static void text_put_header(struct text *t)
 	text_format_look(m, look, sizeof(look));
 	text_format_end(m, ended, sizeof(ended));
 	snprintf(begin, sizeof(begin), "process %d, ", (int)m->pid);
-	snprintf(end, sizeof(end), "%s: %zu task%s, %s %s", ended, m->task_count,
-		 m->task_count == 1 ? "" : "s", found, look);
+	if (m->seen == SEEN_NONE)
+		snprintf(end, sizeof(end), "%s: not looked at", ended);
+	else
+		snprintf(end, sizeof(end), "%s: %zu task%s, %s %s", ended, m->task_count,
+			 m->task_count == 1 ? "" : "s", found, look);
 	used = strlen(begin) + strlen(end);
 	layout_cut_path(clean,
 			used + EXE_COLUMNS < LAYOUT_COLUMNS ? LAYOUT_COLUMNS - used : EXE_COLUMNS,
 			exe, sizeof(exe));
 	text_put(&t->out, STYLE_BOLD, 0, "%s%s%s", begin, exe, end);
 	free(clean);
-	if (m->seen != SEEN_FULL)
-		text_put(&t->out, STYLE_ALARM, 0, "%s could be seen: the notes at the end say why",
-			 m->seen == SEEN_PARTIAL ? "Not all of it" : "Nothing of it");
+	if (m->seen == SEEN_PARTIAL)
+		text_put(&t->out, STYLE_ALARM, 0,
+			 "Not all of it could be seen: the notes at the end say why");
 }
 
 static void text_put_notes(struct text *t)

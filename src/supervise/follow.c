@@ -354,13 +354,16 @@ int follow_take_look(pid_t pid, const struct look_options *o, struct model **out
 	int64_t until = follow_now_ns() + LOOK_AGAIN_NS;
 	int rc = look_at_process(pid, o, out, e);
 
-	for (int i = 1; i < LOOK_TRIES && !rc && (*out)->seen != SEEN_FULL; i++) {
+	for (int i = 1; i < LOOK_TRIES && follow_now_ns() < until; i++) {
 		struct model *better;
 
-		if (follow_now_ns() >= until || look_at_process(pid, o, &better, NULL))
+		if (rc != ERR_UNSTOPPABLE && (rc || (*out)->seen == SEEN_FULL))
 			break;
+		if (look_at_process(pid, o, &better, rc ? e : NULL))
+			continue;
 		model_free(*out);
 		*out = better;
+		rc = 0;
 	}
 	return rc;
 }
