@@ -15,11 +15,10 @@ import subprocess
 import tempfile
 import time
 
-import shim
 from looking import find_tool
 from shim import (
-    as_shell, by_check, by_run, compare, environment, fresh_folder, make, shim_of, with_shim)
-from strandtest import Case, Failure, Skip, kill_group
+    by_check, by_run, compare, environment, fresh_folder, make, shim_of, with_shim)
+from strandtest import Case, Failure, Skip
 
 BLIND = 125
 END_S = 30
@@ -252,8 +251,8 @@ def under_strace(ctx):
     compare(bare, done, "run")
 
 
-def under_valgrind(ctx, tool):
-    valgrind = [find_tool("valgrind"), "-q", "--tool=" + tool, "--error-exitcode=9"]
+def under_valgrind(ctx):
+    valgrind = [find_tool("valgrind"), "-q", "--error-exitcode=9"]
     binary = make(ctx, "plain")
     env = environment(ctx, fresh_folder(ctx, "tables"))
     bare = bare_of(ctx, valgrind + [binary], env)
@@ -400,8 +399,7 @@ def cases(ctx, long):
         yield case("beside-" + name, beside, pattern)
     yield case("under-gdb", under_gdb)
     yield case("under-strace", under_strace)
-    for tool in ("memcheck", "helgrind", "drd") if long else ("memcheck",):
-        yield case("under-" + tool, under_valgrind, tool)
+    yield case("under-valgrind", under_valgrind)
     kills = 3 if ctx.quick else 200 if long else 10
     for way in ("shim", "check"):
         yield case("killed-" + way, kill_target, way, kills, timeout=900)

@@ -210,7 +210,7 @@ def first_child(pid):
 
 
 def serve(ctx, kind, command):
-    """The server under strand, with clients that check every answer."""
+    """The server under strand, with clients that check every answer. PostgreSQL has no threads."""
     with folder_of(kind) as folder:
         programs = os.path.join(folder, "bin")
         os.makedirs(programs, mode=0o755)
@@ -239,7 +239,7 @@ def serve(ctx, kind, command):
         if child.wait(END_S) != 0:
             raise Failure("status %d\n%s" % (child.returncode, log_of(folder)))
         images = check_reports(file)
-        if not any(image["seen"] == "full" for image in images):
+        if kind != "postgres" and not any(image["seen"] == "full" for image in images):
             raise Failure("not seen: %s" % json.dumps(images)[:3000])
 
 

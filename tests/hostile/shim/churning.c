@@ -37,6 +37,9 @@ static void *fork_on(void *arg)
 
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pthread_mutex_init(&work_lock, NULL); /* its holder was not forked along */
+			pthread_cond_init(&work_changed, NULL);
+			pthread_rwlock_init(&work_table, NULL);
 			work(65536);
 			_exit(0);
 		}
