@@ -590,6 +590,14 @@ static void exit_again(void)
 	_exit(33);
 }
 
+static void *fail_exec(void *arg)
+{
+	char *argv[] = { arguments[0], NULL };
+
+	execv("/nonexistent", argv);
+	return stay(arg);
+}
+
 static int ends(const char *how)
 {
 	volatile char here = 0;
@@ -629,6 +637,11 @@ static int ends(const char *how)
 	if (!strcmp(how, "two-exits")) {
 		create_exiting(call_exit, 32);
 		exit(32);
+	}
+	if (!strcmp(how, "exec-fails")) {
+		create(fail_exec, NULL);
+		usleep(100000 + getpid() % 20 * 1000);
+		exit(37);
 	}
 	if (!strcmp(how, "exit-in-handler")) {
 		atexit(exit_again);
