@@ -205,9 +205,16 @@ WRAPPER __attribute__((noreturn)) void quick_exit(int status)
 	__builtin_unreachable();
 }
 
+/* In a sandbox nothing tells the process from a child of vfork, which ends by these. */
+static void hold_at_once(int status, uintptr_t sp)
+{
+	if (!shim.sandboxed)
+		leave_hold(WIRE_EXIT_KIND__EXIT, status, sp);
+}
+
 WRAPPER __attribute__((noreturn)) void _exit(int status)
 {
-	leave_hold(WIRE_EXIT_KIND__EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	hold_at_once(status, (uintptr_t)__builtin_dwarf_cfa());
 	leave_remove();
 	real._exit(status);
 	__builtin_unreachable();
@@ -215,7 +222,7 @@ WRAPPER __attribute__((noreturn)) void _exit(int status)
 
 WRAPPER __attribute__((noreturn)) void _Exit(int status)
 {
-	leave_hold(WIRE_EXIT_KIND__EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	hold_at_once(status, (uintptr_t)__builtin_dwarf_cfa());
 	leave_remove();
 	real._Exit(status);
 	__builtin_unreachable();

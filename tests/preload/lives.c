@@ -495,7 +495,7 @@ static const int allowed[] = {
 	SYS_read,	  SYS_write,	      SYS_mmap,	 SYS_munmap,	      SYS_mprotect,
 	SYS_madvise,	  SYS_futex,	      SYS_clone, SYS_clone3,	      SYS_exit,
 	SYS_exit_group,	  SYS_rt_sigprocmask, SYS_rseq,	 SYS_set_robust_list, SYS_brk,
-	SYS_rt_sigreturn,
+	SYS_rt_sigreturn, SYS_vfork,	      SYS_wait4,
 };
 
 static void enter_sandbox(void)
@@ -642,6 +642,12 @@ static int ends(const char *how)
 		create(fail_exec, NULL);
 		usleep(100000 + getpid() % 20 * 1000);
 		exit(37);
+	}
+	if (!strcmp(how, "sandboxed-vfork")) {
+		enter_sandbox();
+		if (vfork() == 0)
+			_exit(7);
+		return 38;
 	}
 	if (!strcmp(how, "exit-in-handler")) {
 		atexit(exit_again);

@@ -510,6 +510,17 @@ def check_exec_fails(ctx):
     raise Failure("never held again")
 
 
+def check_sandboxed_vfork(ctx):
+    """Not the end of a child on the process's memory, but the process's own."""
+    control = Control(ctx)
+    directory = tempfile.mkdtemp(dir=ctx.tmp)
+    with control.watched(directory, 0.1) as seen:
+        lives = Lives(ctx, "sandboxed-vfork", control=control, directory=directory)
+        require(lives.end()[0] == 38, "status %d", lives.child.returncode)
+    held = [(table.EXIT_KINDS[t.exit_kind], t.exit_status) for t in seen]
+    require(held == [("main", 38)], "held: %s", held)
+
+
 def check_main_stack(ctx):
     """exit_sp is where main's frame ended: main's caller is right above, ends() right below."""
     control = Control(ctx)
@@ -723,6 +734,7 @@ def cases(ctx, long):
     yield Case("record-spawns", lambda: check_spawns(ctx))
     yield Case("record-chain", lambda: check_chain(ctx))
     yield Case("record-exec-fails", lambda: check_exec_fails(ctx))
+    yield Case("record-sandboxed-vfork", lambda: check_sandboxed_vfork(ctx))
     yield Case("record-chain-bare", lambda: check_chain_bare(ctx))
     yield Case("record-daemon", lambda: check_daemon(ctx))
     yield Case("record-no-children", lambda: check_no_children(ctx))
