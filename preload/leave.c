@@ -110,7 +110,7 @@ static void lead_or_follow(enum wire_exit_kind kind, int status, uintptr_t sp)
 
 void leave_hold(enum wire_exit_kind kind, int status, uintptr_t sp)
 {
-	if (!shim_alive() || self.leaving || exit_state() == WIRE_EXIT_PASSED ||
+	if (!shim_alive() || self.leaving || exit_state() > WIRE_EXIT_HELD ||
 	    __atomic_load_n(&shim.table->tasks_born, __ATOMIC_RELAXED) < 2)
 		return;
 	if (!shim_is_own_process())

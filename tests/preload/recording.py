@@ -510,6 +510,19 @@ def check_exec_fails(ctx):
     raise Failure("never held again")
 
 
+def check_let_go_before(ctx):
+    """A supervisor that leaves says so: nobody waits for it at the end."""
+    lives = Lives(ctx, "spawns", 0, control=Control(ctx))
+    lives.ready()
+    with open(lives.paths()[0], "r+b") as file:
+        file.seek(116)
+        file.write(struct.pack("<I", table.EXIT_STATES.index("released")))
+    begin = time.monotonic()
+    lives.go_on()
+    require(lives.end()[0] == 12, "status %d", lives.child.returncode)
+    require(time.monotonic() - begin < PATIENCE_S / 2, "held")
+
+
 def check_sandboxed_vfork(ctx):
     """Not the end of a child on the process's memory, but the process's own."""
     control = Control(ctx)
@@ -734,6 +747,7 @@ def cases(ctx, long):
     yield Case("record-spawns", lambda: check_spawns(ctx))
     yield Case("record-chain", lambda: check_chain(ctx))
     yield Case("record-exec-fails", lambda: check_exec_fails(ctx))
+    yield Case("record-let-go-before", lambda: check_let_go_before(ctx))
     yield Case("record-sandboxed-vfork", lambda: check_sandboxed_vfork(ctx))
     yield Case("record-chain-bare", lambda: check_chain_bare(ctx))
     yield Case("record-daemon", lambda: check_daemon(ctx))
