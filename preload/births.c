@@ -18,6 +18,9 @@
 #include "sys.h"
 #include "table.h"
 
+#define LAST_TRIES   25
+#define LAST_STEP_NS 2000000l
+
 /* -- records of threads -------------------------------------------------------------------------- */
 
 int32_t births_own_tid(void)
@@ -234,6 +237,26 @@ static void begin(struct wire_task *task)
 		;
 }
 
+/* Is no other thread left, of those that were not created through the shim (the C library's own, for
+ * its timers, among them)? Others may be on their way out still. A link of the folder is a thread;
+ * the main one is there until the process ends. */
+static bool is_last(void)
+{
+	unsigned long wanted = births_own_tid() == shim.table->pid ? 3 : 4;
+	uint32_t nobody_wakes = 0;
+	int tries = LAST_TRIES;
+	struct stat st;
+
+	if (shim.sandboxed)
+		return true;
+	while (sys_stat("/proc/self/task", &st) == 0 && st.st_nlink > wanted) {
+		if (--tries == 0)
+			return false;
+		sys_futex_wait(&nobody_wakes, 0, LAST_STEP_NS);
+	}
+	return true;
+}
+
 void births_end(void *unused)
 {
 	struct wire_task *task = self.task;
@@ -241,7 +264,7 @@ void births_end(void *unused)
 	(void)unused;
 	if (!self.recording || !shim_alive() || self.generation != shim.generation)
 		return;
-	if (__atomic_sub_fetch(&shim.table->tasks_running, 1, __ATOMIC_ACQ_REL) == 0)
+	if (__atomic_sub_fetch(&shim.table->tasks_running, 1, __ATOMIC_ACQ_REL) == 0 && is_last())
 		leave_hold(WIRE_EXIT_KIND_LAST, 0, (uintptr_t)__builtin_frame_address(0));
 	self.recording = false;
 	self.ended = true;

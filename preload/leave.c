@@ -34,13 +34,19 @@ static uint32_t exit_state(void)
 	return __atomic_load_n(&shim.table->exit_state, __ATOMIC_ACQUIRE);
 }
 
-/* Until `exit_state` is neither NONE nor HELD, or nobody has shown a sign of life for too long. */
+static bool is_led(void)
+{
+	return __atomic_load_n(&leading, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Until `exit_state` is neither NONE nor HELD, or who led has gone on (its exec failed), or nobody
+ * has shown a sign of life for too long. */
 static void wait_for_watcher(uint32_t generation)
 {
 	uint64_t since = clock_now_ns();
 	uint32_t last = __atomic_load_n(&shim.table->heartbeat, __ATOMIC_RELAXED);
 
-	while (same_image(generation) && exit_state() <= WIRE_EXIT_HELD) {
+	while (same_image(generation) && is_led() && exit_state() <= WIRE_EXIT_HELD) {
 		uint32_t beat = __atomic_load_n(&shim.table->heartbeat, __ATOMIC_RELAXED);
 		uint64_t now = clock_now_ns();
 
@@ -85,21 +91,32 @@ static void lead(enum wire_exit_kind kind, int status, uintptr_t sp)
 		sys_futex_wake(&shim.table->exit_state);
 }
 
+/* The first one leads; if that one does not end the process after all, the next. */
+static void lead_or_follow(enum wire_exit_kind kind, int status, uintptr_t sp)
+{
+	uint32_t generation = shim.generation;
+	uint32_t free;
+
+	do {
+		free = 0;
+		if (__atomic_compare_exchange_n(&leading, &free, generation, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			lead(kind, status, sp);
+			return;
+		}
+		wait_for_watcher(generation);
+	} while (same_image(generation) && !is_led());
+}
+
 void leave_hold(enum wire_exit_kind kind, int status, uintptr_t sp)
 {
-	uint32_t free = 0;
-
-	if (!shim_alive() || self.leaving || exit_state() == WIRE_EXIT_PASSED ||
+	if (!shim_alive() || self.leaving || exit_state() > WIRE_EXIT_HELD ||
 	    __atomic_load_n(&shim.table->tasks_born, __ATOMIC_RELAXED) < 2)
 		return;
 	if (!shim_is_own_process())
 		return;
 	self.leaving = true;
-	if (__atomic_compare_exchange_n(&leading, &free, shim.generation, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_RELAXED))
-		lead(kind, status, sp);
-	else
-		wait_for_watcher(shim.generation);
+	lead_or_follow(kind, status, sp);
 	self.leaving = false;
 }
 
@@ -188,9 +205,16 @@ WRAPPER __attribute__((noreturn)) void quick_exit(int status)
 	__builtin_unreachable();
 }
 
+/* In a sandbox nothing tells the process from a child of vfork, which ends by these. */
+static void hold_at_once(int status, uintptr_t sp)
+{
+	if (!shim.sandboxed)
+		leave_hold(WIRE_EXIT_KIND__EXIT, status, sp);
+}
+
 WRAPPER __attribute__((noreturn)) void _exit(int status)
 {
-	leave_hold(WIRE_EXIT_KIND__EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	hold_at_once(status, (uintptr_t)__builtin_dwarf_cfa());
 	leave_remove();
 	real._exit(status);
 	__builtin_unreachable();
@@ -198,7 +222,7 @@ WRAPPER __attribute__((noreturn)) void _exit(int status)
 
 WRAPPER __attribute__((noreturn)) void _Exit(int status)
 {
-	leave_hold(WIRE_EXIT_KIND__EXIT, status, (uintptr_t)__builtin_dwarf_cfa());
+	hold_at_once(status, (uintptr_t)__builtin_dwarf_cfa());
 	leave_remove();
 	real._Exit(status);
 	__builtin_unreachable();

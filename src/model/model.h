@@ -101,14 +101,16 @@ struct object {
 	struct task **holders; /* not NULL: a read-locked rwlock all of whose holders are known
 				   * (it has no owner then); tasks that have ended among them */
 	size_t holder_count;
-	uint32_t readers;   /* how often an rwlock is held for reading, by its own count; 0: it is
+	uint32_t readers; /* how often an rwlock is held for reading, by its own count; 0: it is
 			   * not, or that is not known */
+	uint32_t writers; /* how many want to write-lock a rwlock that no writer has, by the lock */
 	bool in_main_frame; /* it lies in the frame that main has left by returning */
 	bool writer_live;   /* set by the prover: somebody who waits to write-lock it may give up */
-	struct task *heir;  /* OWNER_ENDED in a forked process: the copy of the thread that
+	uint32_t writers_waiting; /* … and how many wait for that, and do nothing else */
+	struct task *heir;	  /* OWNER_ENDED in a forked process: the copy of the thread that
 				 * called fork, which may hold the lock under its old tid; NULL
 				 * if there can be none */
-	pid_t owner_tid;    /* in the process's namespace; 0: unknown */
+	pid_t owner_tid;	  /* in the process's namespace; 0: unknown */
 	const char *live_because; /* not NULL: whoever waits for it may be woken, and why
 				   * ("shared with other processes") */
 };

@@ -116,12 +116,13 @@ static void prove_spread_to_owned(struct prover *p)
 }
 
 /* Who waits for readers to go is live if one of them is; a reader that lets a writer go first also
- * if such a writer is: it may give up. */
+ * if such a writer is: it may give up. So may one that is not seen to wait: it is in a signal handler
+ * meanwhile, or about to give up. */
 static bool prove_reader_may_go(const struct task *t)
 {
 	const struct object *o = t->wait->object;
 
-	if (t->wait->op != OP_RWLOCK_WRLOCK && o->writer_live)
+	if (t->wait->op != OP_RWLOCK_WRLOCK && (o->writer_live || o->writers > o->writers_waiting))
 		return true;
 	for (size_t i = 0; i < o->holder_count; i++)
 		if (o->holders[i]->live)
@@ -180,9 +181,15 @@ static void prove_link_waiters(struct model *m)
 		t->group = 0;
 		t->owned_waiters = t->next_owned_waiter = NULL;
 		t->chain_next = prove_owner(t);
-		if (t->wait && t->wait->object)
+		if (t->wait && t->wait->object) {
 			t->wait->object->writer_live = false;
+			t->wait->object->writers_waiting = 0;
+		}
 	}
+	for (size_t i = 0; i < m->task_count; i++)
+		if (m->tasks[i]->wait && m->tasks[i]->wait->op == OP_RWLOCK_WRLOCK &&
+		    m->tasks[i]->wait->object)
+			m->tasks[i]->wait->object->writers_waiting++;
 	for (size_t i = m->task_count; i-- > 0;) {
 		struct task *t = m->tasks[i], *owner = t->chain_next;
 

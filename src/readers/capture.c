@@ -160,11 +160,21 @@ static bool capture_owner_is_suspect(const struct capture *c, const struct futex
 	return false;
 }
 
+/* Is a lock held for reading, by the records? A process that shares the memory writes into them, too. */
+static bool capture_has_holds(const struct capture *c)
+{
+	for (size_t i = 0; c->table && i < table_copy_count(c->table); i++)
+		for (size_t k = 0; k < WIRE_HOLDS; k++)
+			if (table_copy_task(c->table, i)->holds[k])
+				return true;
+	return false;
+}
+
 /* Sharers of the memory matter where a verdict is near: when every thread sleeps on a futex
  * without a deadline, or an owner will do nothing. */
 static bool capture_needs_relatives(const struct capture *c)
 {
-	bool all_asleep = true, owner_suspect = false;
+	bool all_asleep = true, owner_suspect = capture_has_holds(c);
 
 	for (size_t i = 0; i < stop_count(c->stop) && !owner_suspect; i++) {
 		const struct stop_thread *t = stop_thread(c->stop, i);

@@ -173,13 +173,14 @@ static int table_match(const struct table_copy *c, int64_t now_ns, struct stacks
 	return 0;
 }
 
-/* The next task from *at on that has no record and may have begun just now; NULL if there is none. */
+/* The next task from *at on that has no record and may have begun just now; NULL if there is none. Of
+ * one whose descriptor is known it is known whether it has begun. */
 static struct task *table_next_stranger(const struct model *m, size_t *at)
 {
 	while (*at < m->task_count) {
 		struct task *t = m->tasks[(*at)++];
 
-		if (!t->recorded && !t->main && t->state != STATE_ENDED)
+		if (!t->recorded && !t->main && !t->handle && t->state != STATE_ENDED)
 			return t;
 	}
 	return NULL;

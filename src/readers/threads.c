@@ -11,6 +11,7 @@
 #include "readers/futex.h"
 #include "readers/milder.h"
 #include "readers/waits.h"
+#include "target/memory.h"
 
 struct birth {
 	size_t slot; /* in the stop */
@@ -153,6 +154,38 @@ static void threads_match_unbegun(struct threads_work *w)
 	}
 }
 
+/* A join marks the descriptor of the thread that has ended, also one that was not seen; afterwards
+ * it is another thread's, or gone. */
+static bool threads_is_unjoined(const struct threads_work *w, const struct task *t)
+{
+	uint64_t at = t->handle + libc_tid_offset(w->in->libc);
+	int32_t tid;
+
+	if (!t->handle || !libc_tid_offset(w->in->libc))
+		return true;
+	return memory_read(w->in->capture->through, at, &tid, sizeof(tid)) == sizeof(tid) && !tid;
+}
+
+static void threads_spare_joined(const struct threads_work *w)
+{
+	for (size_t i = 0; i < w->model->task_count; i++) {
+		struct task *t = w->model->tasks[i];
+
+		if (t->ended_unjoined && !threads_is_unjoined(w, t))
+			t->ended_unjoined = false;
+	}
+}
+
+static int threads_use_table(struct threads_work *w)
+{
+	int rc;
+
+	threads_match_unbegun(w);
+	rc = table_enrich_tasks(w->table, w->in->capture->monotonic_ns, w->in->stacks, w->model);
+	threads_spare_joined(w);
+	return rc;
+}
+
 /* What the recording side knows of them; without it they are numbered in order. */
 static int threads_name_tasks(struct threads_work *w)
 {
@@ -162,9 +195,7 @@ static int threads_name_tasks(struct threads_work *w)
 	if (c->table && table_copy_is_of(c->table, w->in->target->start_ticks, w->births[0].task))
 		w->table = c->table;
 	if (w->table)
-		threads_match_unbegun(w);
-	if (w->table)
-		return table_enrich_tasks(w->table, c->monotonic_ns, w->in->stacks, w->model);
+		return threads_use_table(w);
 	if (c->table)
 		model_note(w->model, "the table found is that of another program: it is not used");
 	if (c->table_error.code) {

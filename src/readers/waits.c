@@ -184,7 +184,17 @@ static void waits_read_mutex(const struct waits_context *c, const struct futex_c
 /* Bits of __readers, nptl/pthread_rwlock_common.c: in the phase of the readers all that are counted
  * hold the lock. */
 #define RWLOCK_WRITE_PHASE  1
+#define RWLOCK_WRITE_LOCKED 2 /* a writer is the next, or has it */
 #define RWLOCK_READER_SHIFT 3
+/* … of __writers: beside it those who wait to be the next. */
+#define RWLOCK_HAND_OVER    (UINT32_C(1) << 31)
+
+/* Threads that share a descriptor, or a process that shares the memory, take holds for reading in
+ * another's name: then nothing is said of who holds it. */
+static bool waits_knows_readers(const struct waits_context *c)
+{
+	return !c->numbers_borrowed && !c->in->capture->relative;
+}
 
 static void waits_read_rwlock(const struct waits_context *c, struct object *o)
 {
@@ -198,7 +208,8 @@ static void waits_read_rwlock(const struct waits_context *c, struct object *o)
 		return;
 	}
 	o->owner_state = OWNER_NONE;
-	if (!(rw.readers & RWLOCK_WRITE_PHASE))
+	o->writers = (rw.writers & ~RWLOCK_HAND_OVER) + !!(rw.readers & RWLOCK_WRITE_LOCKED);
+	if (!(rw.readers & RWLOCK_WRITE_PHASE) && waits_knows_readers(c))
 		o->readers = rw.readers >> RWLOCK_READER_SHIFT;
 }
 

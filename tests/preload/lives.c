@@ -495,7 +495,7 @@ static const int allowed[] = {
 	SYS_read,	  SYS_write,	      SYS_mmap,	 SYS_munmap,	      SYS_mprotect,
 	SYS_madvise,	  SYS_futex,	      SYS_clone, SYS_clone3,	      SYS_exit,
 	SYS_exit_group,	  SYS_rt_sigprocmask, SYS_rseq,	 SYS_set_robust_list, SYS_brk,
-	SYS_rt_sigreturn,
+	SYS_rt_sigreturn, SYS_vfork,	      SYS_wait4,
 };
 
 static void enter_sandbox(void)
@@ -590,6 +590,14 @@ static void exit_again(void)
 	_exit(33);
 }
 
+static void *fail_exec(void *arg)
+{
+	char *argv[] = { arguments[0], NULL };
+
+	execv("/nonexistent", argv);
+	return stay(arg);
+}
+
 static int ends(const char *how)
 {
 	volatile char here = 0;
@@ -629,6 +637,17 @@ static int ends(const char *how)
 	if (!strcmp(how, "two-exits")) {
 		create_exiting(call_exit, 32);
 		exit(32);
+	}
+	if (!strcmp(how, "exec-fails")) {
+		create(fail_exec, NULL);
+		usleep(100000 + getpid() % 20 * 1000);
+		exit(37);
+	}
+	if (!strcmp(how, "sandboxed-vfork")) {
+		enter_sandbox();
+		if (vfork() == 0)
+			_exit(7);
+		return 38;
 	}
 	if (!strcmp(how, "exit-in-handler")) {
 		atexit(exit_again);

@@ -494,6 +494,46 @@ def check_end_unwatched_single(ctx):
     require(time.monotonic() - begin < PATIENCE_S / 2, "held")
 
 
+def check_exec_fails(ctx):
+    """Who comes to the exit while another is held before an exec that fails has a hold of his own,
+    unless he goes on with the first."""
+    for _ in range(10):
+        control = Control(ctx)
+        directory = tempfile.mkdtemp(dir=ctx.tmp)
+        with control.watched(directory, 0.2) as seen:
+            lives = Lives(ctx, "exec-fails", control=control, directory=directory)
+            require(lives.end()[0] == 37, "status %d", lives.child.returncode)
+        kinds = [table.EXIT_KINDS[t.exit_kind] for t in seen]
+        if kinds == ["exec", "exit"]:
+            return
+        require(kinds in (["exec"], ["exit"]), "held: %s", kinds)
+    raise Failure("never held again")
+
+
+def check_let_go_before(ctx):
+    """A supervisor that leaves says so: nobody waits for it at the end."""
+    lives = Lives(ctx, "spawns", 0, control=Control(ctx))
+    lives.ready()
+    with open(lives.paths()[0], "r+b") as file:
+        file.seek(116)
+        file.write(struct.pack("<I", table.EXIT_STATES.index("released")))
+    begin = time.monotonic()
+    lives.go_on()
+    require(lives.end()[0] == 12, "status %d", lives.child.returncode)
+    require(time.monotonic() - begin < PATIENCE_S / 2, "held")
+
+
+def check_sandboxed_vfork(ctx):
+    """Not the end of a child on the process's memory, but the process's own."""
+    control = Control(ctx)
+    directory = tempfile.mkdtemp(dir=ctx.tmp)
+    with control.watched(directory, 0.1) as seen:
+        lives = Lives(ctx, "sandboxed-vfork", control=control, directory=directory)
+        require(lives.end()[0] == 38, "status %d", lives.child.returncode)
+    held = [(table.EXIT_KINDS[t.exit_kind], t.exit_status) for t in seen]
+    require(held == [("main", 38)], "held: %s", held)
+
+
 def check_main_stack(ctx):
     """exit_sp is where main's frame ended: main's caller is right above, ends() right below."""
     control = Control(ctx)
@@ -706,6 +746,9 @@ def cases(ctx, long):
         yield Case("record-" + mode, lambda m=mode: check_forked(ctx, m))
     yield Case("record-spawns", lambda: check_spawns(ctx))
     yield Case("record-chain", lambda: check_chain(ctx))
+    yield Case("record-exec-fails", lambda: check_exec_fails(ctx))
+    yield Case("record-let-go-before", lambda: check_let_go_before(ctx))
+    yield Case("record-sandboxed-vfork", lambda: check_sandboxed_vfork(ctx))
     yield Case("record-chain-bare", lambda: check_chain_bare(ctx))
     yield Case("record-daemon", lambda: check_daemon(ctx))
     yield Case("record-no-children", lambda: check_no_children(ctx))

@@ -2,13 +2,14 @@
  *
  * expect: none
  * check: ends
- * args: join | tryjoin | timedjoin | clockjoin | joined_by_another
+ * args: join | tryjoin | timedjoin | clockjoin | joined_by_another | unseen
  * options: --grace=0
  * variants: -O0 -O2
  *
- * What it is: all threads are joined, in every way there is.
+ * What it is: all threads are joined, in every way there is; also past every interposer.
  */
 #include "prog.h"
+#include <dlfcn.h>
 
 static const char *how;
 
@@ -16,6 +17,16 @@ static void *work(void *arg)
 {
 	prog_nap_ms(20);
 	return arg;
+}
+
+static void join_unseen(pthread_t thread)
+{
+	void *libc = dlopen("libc.so.6", RTLD_NOW);
+	int (*join)(pthread_t, void **);
+
+	PROG_CHECK(libc);
+	join = (int (*)(pthread_t, void **))dlsym(libc, "pthread_join");
+	PROG_CHECK(join && join(thread, NULL) == 0);
 }
 
 static void join_by(pthread_t thread)
@@ -29,6 +40,8 @@ static void join_by(pthread_t thread)
 		PROG_CHECK(pthread_timedjoin_np(thread, NULL, &real) == 0);
 	else if (strcmp(how, "clockjoin") == 0)
 		PROG_CHECK(pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &monotonic) == 0);
+	else if (strcmp(how, "unseen") == 0)
+		join_unseen(thread);
 	else
 		PROG_CHECK(pthread_join(thread, NULL) == 0);
 }

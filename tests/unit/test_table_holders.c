@@ -157,6 +157,25 @@ static void test_a_reader_behind_a_patient_writer(void **state)
 	assert_int_equal(f->t[2]->verdict, VERDICT_NONE);
 }
 
+/* … also behind one that is counted by the lock and does something else just now. */
+static void test_a_reader_behind_an_unseen_writer(void **state)
+{
+	struct crew *f = *state;
+	struct wire_task *r = build_record(f->b, 5, 4800, 1);
+	struct wait *w = crew_want_to_write(f, 1);
+
+	crew_hold(r, 0xa0, 1);
+	build_record_ended(r);
+	build_wait(f->m, f->t[2], OP_RWLOCK_RDLOCK, w->object);
+	w->object->writers = 1;
+	crew_judge(f);
+	assert_int_equal(f->t[2]->verdict, VERDICT_STUCK);
+	w->object->writers = 2;
+	crew_judge(f);
+	assert_int_equal(f->t[1]->verdict, VERDICT_STUCK);
+	assert_int_equal(f->t[2]->verdict, VERDICT_NONE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, build_crew, free_crew)
 
 int main(void)
@@ -171,6 +190,7 @@ int main(void)
 		TEST(test_a_reader_that_wants_to_write),
 		TEST(test_a_cycle_through_readers),
 		TEST(test_a_reader_behind_a_patient_writer),
+		TEST(test_a_reader_behind_an_unseen_writer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

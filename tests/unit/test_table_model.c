@@ -86,6 +86,19 @@ static void test_threads_that_have_not_begun(void **state)
 	assert_int_equal(f->m->task_count, 6);
 }
 
+/* A thread that has a descriptor, and no record in it, is another's: of those that nobody records. */
+static void test_a_stranger_beside_a_birth(void **state)
+{
+	struct crew *f = *state;
+	struct task *stranger = build_task(f->m, NULL);
+
+	stranger->handle = 0x9000;
+	build_record(f->b, 7, 0, 2)->state = WIRE_TASK_BORN;
+	crew_enrich(f);
+	assert_false(stranger->recorded);
+	assert_null(stranger->parent);
+}
+
 static void test_losses_are_said(void **state)
 {
 	struct crew *f = *state;
@@ -265,6 +278,7 @@ int main(void)
 		TEST(test_numbers_names_creators),
 		TEST(test_a_process_without_records),
 		TEST(test_threads_that_have_not_begun),
+		TEST(test_a_stranger_beside_a_birth),
 		TEST(test_losses_are_said),
 		TEST(test_whose_table_it_is),
 		TEST(test_since_when),
