@@ -55,10 +55,10 @@ PROGRAMS = {
     "empty-name": (lambda ctx: "", 127, "program|name|found"),
     "folder": (lambda ctx: "/tmp", 126, "/tmp"),
     "not-executable": (lambda ctx: "/etc/passwd", 126, "/etc/passwd"),
-    "below-a-file": (lambda ctx: "/etc/passwd/x", 127, "/etc/passwd/x"),
+    "below-a-file": (lambda ctx: "/etc/passwd/x", 126, "/etc/passwd/x"),
     "text": (text_file, 126, "text"),
     "broken": (broken_program, 126, "broken"),
-    "lost-interpreter": (lost_interpreter, 126, "script|interpreter"),
+    "lost-interpreter": (lost_interpreter, 127, "script|interpreter"),
     "long-name": (lambda ctx: "/" + "x" * 300, 126, "name|long"),
 }
 
