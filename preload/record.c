@@ -32,6 +32,19 @@ static void copy_wait(struct wire_wait *to, const struct wire_wait *from)
 	to->context = from->context;
 }
 
+static bool is_own_stack(uint64_t sp)
+{
+	return sp > self.stack_begin && sp < self.stack_end;
+}
+
+/* A handler that waits lies below what it interrupts, if both are on the thread's own stack. What was
+ * recorded there and is not above was left by a longjmp, and is over. */
+static bool was_left(const struct wire_wait *outer, const struct wire_context *context)
+{
+	return context && is_own_stack(context->sp) && is_own_stack(outer->context.sp) &&
+	       outer->context.sp <= context->sp;
+}
+
 /* What the record holds is kept even where its sequence is even: a handler may have interrupted
  * this very function. */
 void record_wait_begin(struct record_wait *w, enum wire_op op, uint16_t flags,
@@ -49,6 +62,8 @@ void record_wait_begin(struct record_wait *w, enum wire_op op, uint16_t flags,
 	if (w->outer.sequence & 1)
 		step_sequence(wait);
 	copy_wait(&w->outer, wait);
+	if (was_left(&w->outer, context))
+		w->outer.sequence = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	wait->op = (uint16_t)op;
 	wait->flags = flags;

@@ -158,18 +158,19 @@ __attribute__((noinline)) uint32_t stacks_capture(uintptr_t caller)
 
 /* -- each once ----------------------------------------------------------------------------------- */
 
+/* In a forked child: who was at it in the parent may go on here, with the slots where they were. */
 void stacks_reset(void)
 {
 	if (stacks.slots)
-		sys_unmap(stacks.slots, SLOTS * sizeof(*stacks.slots));
-	stacks.slots = NULL;
+		sys_map_over(stacks.slots, SLOTS * sizeof(*stacks.slots));
 	stacks.count = 0;
 	stacks.used = 0;
 }
 
 void stacks_prepare(void)
 {
-	stacks.slots = sys_map(-1, 0, SLOTS * sizeof(*stacks.slots), NULL);
+	if (!stacks.slots)
+		stacks.slots = sys_map(-1, 0, SLOTS * sizeof(*stacks.slots), NULL);
 }
 
 bool stacks_scarce(void)

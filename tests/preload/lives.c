@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
@@ -249,6 +250,40 @@ static void holds(int n)
 	CHECK(pthread_rwlock_unlock(&lock) == 0);
 	ready();
 	CHECK(pthread_rwlock_init(&lock, NULL) == 0);
+	ready();
+}
+
+static sigjmp_buf way_out;
+
+static void leave_by_jump(int signal)
+{
+	(void)signal;
+	siglongjmp(way_out, 1);
+}
+
+static void *wait_and_jump(void *arg)
+{
+	struct timespec past = { .tv_sec = 1 };
+
+	if (sigsetjmp(way_out, 1) == 0)
+		sem_wait(&never);
+	CHECK(sem_timedwait(&never, &past) == -1 && errno == ETIMEDOUT);
+	sem_post(&begun);
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* A wait that was left is over, at the latest with the next one. */
+static void jumps(int n)
+{
+	pthread_t thread = create(wait_and_jump, NULL);
+
+	(void)n;
+	signal(SIGUSR1, leave_by_jump);
+	usleep(100000);
+	pthread_kill(thread, SIGUSR1);
+	sem_wait(&begun);
 	ready();
 }
 
@@ -719,6 +754,7 @@ static const struct mode {
 	{ "at-once", at_once },
 	{ "families", families },
 	{ "holds", holds },
+	{ "jumps", jumps },
 	{ "impossible", impossible },
 	{ "no-files", no_files },
 	{ "other-root", other_root },

@@ -324,6 +324,15 @@ def check_holds(ctx):
     require(left == [6, 5, 0], "holds left by ended threads: %s", left)
 
 
+def check_jumps(ctx):
+    lives = Lives(ctx, "jumps")
+    lives.ready()
+    waits = [task.number for task in lives.table().tasks if task.wait.sequence & 1]
+    require(not waits, "tasks %s wait", waits)
+    lives.go_on()
+    lives.end()
+
+
 def check_impossible(ctx):
     lives = Lives(ctx, "impossible", 1000)
     lives.ready()
@@ -745,6 +754,7 @@ def cases(ctx, long):
     for mode in ("fork", "raw-fork"):
         yield Case("record-" + mode, lambda m=mode: check_forked(ctx, m))
     yield Case("record-spawns", lambda: check_spawns(ctx))
+    yield Case("record-jumps", lambda: check_jumps(ctx))
     yield Case("record-chain", lambda: check_chain(ctx))
     yield Case("record-exec-fails", lambda: check_exec_fails(ctx))
     yield Case("record-let-go-before", lambda: check_let_go_before(ctx))
