@@ -9,6 +9,7 @@
  */
 #include "report/text.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,13 +21,22 @@
 
 #define EXE_COLUMNS 20 /* of the program's path, at least */
 
+/* strand ends what is out of time or of tasks by these two. */
+static bool text_ended_by_strand(const struct model *m)
+{
+	return (m->moment == MOMENT_TIMEOUT || m->moment == MOMENT_DEADLOCK) &&
+	       (m->exit_signal == SIGTERM || m->exit_signal == SIGKILL);
+}
+
 /* ", exited with 3", ", killed by SIGKILL"; "" as long as it has not ended. */
 static void text_format_end(const struct model *m, char *buf, size_t size)
 {
 	const char *abbreviation = m->exit_signal > 0 ? sigabbrev_np(m->exit_signal) : NULL;
 
 	buf[0] = '\0';
-	if (abbreviation)
+	if (text_ended_by_strand(m))
+		snprintf(buf, size, ", ended by strand");
+	else if (abbreviation)
 		snprintf(buf, size, ", killed by SIG%s", abbreviation);
 	else if (m->exit_signal > 0)
 		snprintf(buf, size, ", killed by signal %d", m->exit_signal);

@@ -544,7 +544,7 @@ static void test_ends_in_words(void **state)
 	m->exit_status = -1;
 	m->exit_signal = 9;
 	text = text_of_some(m, 1000, false);
-	assert_has(text, "process 4711, /srv/shop, killed by SIGKILL: 1 task, none proved stuck "
+	assert_has(text, "process 4711, /srv/shop, ended by strand: 1 task, none proved stuck "
 			 "(stopped for 1.8 ms when its\n    time was up)\n");
 	free(text);
 	m->moment = MOMENT_KILLED;
