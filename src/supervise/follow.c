@@ -250,6 +250,10 @@ static void follow_take(struct follow *f, const char *name, const struct wire_ta
 		return;
 	}
 	p->had_table = true;
+	if (p->image && !p->image->name[0]) { /* the same image, before its table was found */
+		i->kept = p->image->kept;
+		p->image->kept = NULL;
+	}
 	if (p->image)
 		image_finish(f, p->image);
 	i->next = p->image;
@@ -390,6 +394,7 @@ void follow_look_at_all(struct follow *f, enum moment moment)
 {
 	struct err e;
 
+	follow_discover(f); /* the news of a table may still be on its way */
 	for (struct process *p = f->processes; p; p = p->next) {
 		bool held = p->image && p->image->state != IMAGE_FOLLOWED;
 

@@ -77,6 +77,24 @@ static void on_term(int number)
 		_exit(98);
 }
 
+/* A TERM that comes before the waiting for it does not get lost. */
+static void block_term(void)
+{
+	sigset_t term;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &term, NULL);
+}
+
+static void wait_for_term(void)
+{
+	sigset_t nothing;
+
+	sigemptyset(&nothing);
+	sigsuspend(&nothing);
+}
+
 /* What a program can find out about how it was started. */
 static void show_start(char **argv)
 {
@@ -167,11 +185,13 @@ int main(int argc, char **argv)
 		if (!strcmp(word, "deaf"))
 			signal(SIGTERM, SIG_IGN);
 		start(sleep_long);
+		if (!strcmp(word, "catch"))
+			block_term();
 		puts("ready");
 		fflush(stdout);
 		while (strcmp(word, "catch") != 0)
 			pause();
-		pause();
+		wait_for_term();
 	}
 	usleep(50000);
 	return number;
