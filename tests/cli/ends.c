@@ -184,9 +184,9 @@ int main(int argc, char **argv)
 			signal(SIGTERM, on_term);
 		if (!strcmp(word, "deaf"))
 			signal(SIGTERM, SIG_IGN);
-		start(sleep_long);
 		if (!strcmp(word, "catch"))
-			block_term();
+			block_term(); /* in the other thread, too, which would take it */
+		start(sleep_long);
 		puts("ready");
 		fflush(stdout);
 		while (strcmp(word, "catch") != 0)
