@@ -147,7 +147,7 @@ struct wire_segment {
 
 #define WIRE_SEGMENTS	   240
 #define WIRE_TASKS_FIRST   256	    /* records in the first segment of tasks */
-#define WIRE_TASKS_MORE	   1024	    /* in each further one */
+#define WIRE_TASKS_MORE	   512	    /* in each further one */
 #define WIRE_STACKS_FIRST  0x10000u /* bytes */
 #define WIRE_STACKS_MORE   0x40000u
 #define WIRE_MODULES_BYTES 0x4000u

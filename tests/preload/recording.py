@@ -296,7 +296,7 @@ def check_at_once(ctx, amount):
             t.lost_tasks)
     require(len({task.tid for task in alive}) == amount + 1, "thread ids twice")
     require(len({task.handle for task in alive}) == amount + 1, "handles twice")
-    require(len(t.data) <= FIRST_BYTES + 256 * (amount + 1024), "%d bytes", len(t.data))
+    require(len(t.data) <= FIRST_BYTES + 256 * (amount + 512), "%d bytes", len(t.data))
     lives.go_on()
     lives.ready()
     require(len(lives.table().tasks) == 1, "records are left")

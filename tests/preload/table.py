@@ -102,7 +102,7 @@ class Table:
         for offset, size, kind in self.segments:
             if kind != TASKS:
                 continue
-            count = 256 if first else 1024
+            count = 256 if first else 512
             first = False
             require(count * TASK_BYTES <= size, "records do not fit")
             for i in range(count):
