@@ -154,11 +154,7 @@ RECORD_HIDDEN __attribute__((used)) void leave_by_error(int status, uintptr_t sp
 
 void leave_by_error(int status, uintptr_t sp)
 {
-	static bool resolved;
-
-	if (!resolved)
-		real_resolve();
-	resolved = true;
+	real_resolve();
 	if (status)
 		leave_hold(WIRE_EXIT_KIND_EXIT, status, sp);
 }
