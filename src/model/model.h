@@ -91,6 +91,31 @@ enum owner_state {
 	OWNER_FOREIGN, /* a task of another process; the wait is live; `owner_tid` */
 };
 
+/* What can hold an object, or refer to one. */
+enum place_kind {
+	PLACE_STATIC,	  /* data of a module: everybody's */
+	PLACE_KERNEL,	  /* something that the kernel holds for the process */
+	PLACE_REGISTERS,  /* of `task` */
+	PLACE_STACK,	  /* a frame of `task` */
+	PLACE_LOCALS,	  /* thread-locals of `task` */
+	PLACE_DESCRIPTOR, /* its thread-specific data */
+	PLACE_MAIN_FRAME, /* the frame that main has left by returning */
+	PLACE_BLOCK,	  /* handed out by an allocator */
+	PLACE_MAPPING,	  /* memory whose blocks are not known */
+	PLACE_HANDLE,	  /* a thread, by its pthread_t */
+};
+
+/* A place on the way to an object: the word at `at` in it leads to the next one, or is the object. */
+struct place {
+	enum place_kind kind;
+	struct task *task; /* whose; NULL: nobody's in particular */
+	uint64_t start;	   /* of the place; 0: no memory */
+	uint64_t bytes;
+	uint64_t at;	  /* 0: no memory */
+	const char *name; /* symbol at `at`, "epoll data of descriptor 5"; NULL */
+	const char *type; /* of the place, by debug information ("struct pool"); NULL: not known */
+};
+
 struct object {
 	enum object_kind kind;
 	uint64_t address;      /* 0: none (a descriptor) */
@@ -113,6 +138,13 @@ struct object {
 	pid_t owner_tid;	  /* in the process's namespace; 0: unknown */
 	const char *live_because; /* not NULL: whoever waits for it may be woken, and why
 				   * ("shared with other processes") */
+	/* Set if it was looked for who reaches it. */
+	struct place *home; /* where it lies; NULL: not looked for, or everybody's */
+	struct place *path; /* how somebody live reaches it, the root first and its home
+				     * last; NULL: nobody live does */
+	size_t path_length;
+	struct task **referrers; /* not reached: the tasks from which something leads to it */
+	size_t referrer_count;
 };
 
 struct wait {
