@@ -47,6 +47,7 @@ struct libc {
 	int minor;
 	bool is_static;
 	const struct module *libc, *libpthread; /* libpthread: NULL since 2.34 */
+	const struct module *threads;		/* one of the two */
 	uint64_t tid_offset;
 	struct libc_range ranges[2 * LIBC_FUNCTION_COUNT]; /* ascending by start */
 	size_t range_count;
@@ -170,7 +171,6 @@ static void libc_find_modules(struct libc *l, const struct modules *mods)
 int libc_identify(const struct modules *mods, struct libc **out, struct err *e)
 {
 	struct libc *l = calloc(1, sizeof(*l));
-	const struct module *threads;
 
 	*out = l;
 	if (!l)
@@ -184,15 +184,15 @@ int libc_identify(const struct modules *mods, struct libc **out, struct err *e)
 	l->kind = l->minor >= GLIBC_MINOR_FIRST && l->minor <= GLIBC_MINOR_LAST
 			  ? LIBC_GLIBC
 			  : LIBC_GLIBC_UNKNOWN;
-	threads = l->libc;
+	l->threads = l->libc;
 	if (l->minor < 34 && l->libpthread)
-		threads = l->libpthread;
-	l->tid_offset = libc_read_tid_offset(l, mods, threads);
+		l->threads = l->libpthread;
+	l->tid_offset = libc_read_tid_offset(l, mods, l->threads);
 	if (!l->tid_offset)
 		l->kind = LIBC_GLIBC_UNKNOWN;
 	libc_add_functions(l, l->libc);
-	if (threads != l->libc)
-		libc_add_functions(l, threads);
+	if (l->threads != l->libc)
+		libc_add_functions(l, l->threads);
 	qsort(l->ranges, l->range_count, sizeof(l->ranges[0]), libc_range_compare);
 	return 0;
 }
@@ -256,6 +256,13 @@ enum libc_function libc_function_at(const struct libc *l, uint64_t pc)
 uint64_t libc_tid_offset(const struct libc *l)
 {
 	return l->tid_offset;
+}
+
+void libc_get_modules(const struct libc *l, const struct module **libc,
+		      const struct module **threads)
+{
+	*libc = l->libc;
+	*threads = l->threads;
 }
 
 uint64_t libc_cond_of_futex(const struct libc *l, uint64_t word)

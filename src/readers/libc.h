@@ -61,6 +61,30 @@ enum libc_function libc_function_at(const struct libc *l, uint64_t pc);
  * 0 if unknown. The thread pointer is the address of struct pthread. */
 uint64_t libc_tid_offset(const struct libc *l);
 
+/* The library's module, and the one that its functions for threads are in: the same since 2.34. */
+void libc_get_modules(const struct libc *l, const struct module **libc,
+		      const struct module **threads);
+
+/* Where it keeps what of threads, as it says itself. Offsets in struct pthread, to which the thread
+ * pointer points; addresses in the process. Not compared with the process yet. */
+struct libc_layout {
+	const struct module *libc, *loader; /* loader: NULL in a static program */
+	uint64_t bytes;			    /* of struct pthread */
+	uint64_t tid, list, start_routine;  /* in it; the routine's argument follows it */
+	bool has_errno;
+	uint64_t error_number; /* in the library's thread-locals, if has_errno */
+	uint64_t tls_offset;   /* in struct link_map: how far below the thread pointer a module's
+				* thread-locals begin; 0: not known */
+	uint64_t tls_modules;  /* address of the pointer to the list of modules with thread-locals;
+				* 0: not known */
+	uint64_t stacks_used, stacks_user; /* addresses of the heads of the lists of stacks that
+					    * the library made and that the program gave; 0: not
+					    * known (before 2.34, static programs) */
+};
+
+/* False if the library is no glibc of a known release, or does not say. */
+bool libc_read_layout(const struct libc *l, const struct modules *mods, struct libc_layout *out);
+
 /* The cond whose futex word is at `word`: 0 if the layout is not known. */
 uint64_t libc_cond_of_futex(const struct libc *l, uint64_t word);
 

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * glibc's lists of thread stacks, in the loader's data since 2.34: those in use that it made itself,
+ * those in use that the program gave, those it keeps for new threads; after them the bytes of the
+ * last, a word for changes under way, and a lock (sysdeps/generic/ldsodefs.h).
+ *
+ * The last list is believed only if nothing is being changed, every link agrees with its neighbours,
+ * each stack is a mapping of its own kind whose thread has ended, and the bytes add up exactly.
+ * Memory that is wrongly said to be nobody's would hide what it points to.
+ */
+#include "readers/thread_memory_private.h"
+
+#include <stdlib.h>
+
+#define LIST_BYTES 16
+#define PAGE_BYTES 4096ull
+#define STACKS_MAX 65536
+
+/* What follows the head of the list of cached stacks. */
+struct cache_state {
+	uint64_t bytes, in_flight;
+	uint32_t lock;
+};
+
+/* Read the links of the element at `at` if those of its neighbours lead back to it. */
+static bool read_links(const struct thread_memory_work *w, uint64_t at, uint64_t links[2])
+{
+	uint64_t back, forth;
+
+	return source_read(w->memory, at, links, LIST_BYTES) && !(links[0] % 8) &&
+	       !(links[1] % 8) && source_read(w->memory, links[0] + 8, &back, sizeof(back)) &&
+	       source_read(w->memory, links[1], &forth, sizeof(forth)) && back == at && forth == at;
+}
+
+static void add_head(const struct thread_memory_work *w, struct thread_memories *out, uint64_t at)
+{
+	uint64_t links[2];
+
+	if (at && read_links(w, at, links))
+		out->lists[out->list_count++] = (struct extent){ at, at + LIST_BYTES };
+}
+
+/* Anonymous memory that only this process has, to read and write, all of one kind. */
+static bool is_made_by_libc(const struct maps *maps, const struct extent *stack,
+			    uint64_t descriptor)
+{
+	const struct mapping *m = maps_find(maps, descriptor);
+
+	return m && m->read && m->write && !m->shared && !m->inode && !m->path[0] &&
+	       m->end >= stack->end && stack->start % PAGE_BYTES == 0 &&
+	       stack->end % PAGE_BYTES == 0;
+}
+
+static bool read_cached(const struct thread_memory_work *w, uint64_t descriptor, struct extent *out)
+{
+	uint8_t *bytes = thread_memory_descriptor(w, descriptor);
+	int32_t tid;
+	bool ok = false;
+
+	if (bytes) {
+		tid = (int32_t)thread_memory_word(bytes, w->layout.tid);
+		ok = tid <= 0 && thread_memory_word(bytes, 0) == descriptor &&
+		     thread_memory_word(bytes, 16) == descriptor &&
+		     thread_memory_stack(w, descriptor, bytes, out) &&
+		     is_made_by_libc(&w->in->capture->maps, out, descriptor);
+	}
+	free(bytes);
+	return ok;
+}
+
+static bool overlaps(const struct extent *a, const struct extent *b)
+{
+	return a->start < b->end && b->start < a->end;
+}
+
+/* No thread of the process has it: not as its stack, not under its stack pointer, not as its
+ * descriptor. */
+static bool is_nobodys(const struct thread_memory_work *w, const struct thread_memories *out,
+		       const struct extent *stack)
+{
+	const struct stop *stop = w->in->capture->stop;
+
+	for (size_t i = 0; i < out->n; i++)
+		if (overlaps(stack, &out->v[i].stack))
+			return false;
+	for (size_t i = 0; i < stop_count(stop); i++) {
+		const struct stop_thread *t = stop_thread(stop, i);
+		uint64_t sp = arch_sp(&t->regs), tp = arch_thread_pointer(&t->regs);
+
+		if (t->state != STOP_THREAD_ENDED && ((sp >= stack->start && sp <= stack->end) ||
+						      (tp >= stack->start && tp < stack->end)))
+			return false;
+	}
+	return true;
+}
+
+static int add_cached(struct thread_memories *out, const struct extent *stack)
+{
+	struct extent *v = out->cached;
+
+	if ((out->cached_count & (out->cached_count - 1)) == 0) {
+		size_t room = out->cached_count ? 2 * out->cached_count : 1;
+
+		v = realloc(v, room * sizeof(*v));
+		if (!v)
+			return ERR_NOMEM;
+		out->cached = v;
+	}
+	v[out->cached_count++] = *stack;
+	return 0;
+}
+
+/* Walk the list; *sum is the bytes of its stacks. Returns 1 if it is as it should be, 0 if not. */
+static int walk_cache(const struct thread_memory_work *w, uint64_t head,
+		      struct thread_memories *out, uint64_t *sum)
+{
+	uint64_t links[2];
+	struct extent stack;
+
+	*sum = 0;
+	if (!read_links(w, head, links))
+		return 0;
+	for (size_t n = 0; links[0] != head; n++) {
+		uint64_t at = links[0];
+
+		if (n == STACKS_MAX || !read_links(w, at, links) ||
+		    !read_cached(w, at - w->layout.list, &stack) || !is_nobodys(w, out, &stack))
+			return 0;
+		if (add_cached(out, &stack))
+			return ERR_NOMEM;
+		*sum += stack.end - stack.start;
+	}
+	return 1;
+}
+
+static int compare_start(const void *va, const void *vb)
+{
+	uint64_t a = ((const struct extent *)va)->start, b = ((const struct extent *)vb)->start;
+
+	return (a > b) - (a < b);
+}
+
+static bool is_disjoint(const struct extent *v, size_t n)
+{
+	for (size_t i = 0; i + 1 < n; i++)
+		if (overlaps(&v[i], &v[i + 1]))
+			return false;
+	return true;
+}
+
+/* A forked process keeps the stacks of its parent's other threads in that list; what its program
+ * still has there is not for us to say. */
+static int find_cached(const struct thread_memory_work *w, uint64_t head,
+		       struct thread_memories *out)
+{
+	struct cache_state state;
+	uint64_t sum;
+	int rc;
+
+	if (w->in->target->forked ||
+	    !source_read(w->memory, head + LIST_BYTES, &state, sizeof(state)) || state.in_flight ||
+	    state.lock)
+		return 0;
+	rc = walk_cache(w, head, out, &sum);
+	if (rc < 0)
+		return rc;
+	if (out->cached_count)
+		qsort(out->cached, out->cached_count, sizeof(*out->cached), compare_start);
+	if (!rc || sum != state.bytes || !is_disjoint(out->cached, out->cached_count))
+		out->cached_count = 0;
+	return 0;
+}
+
+int thread_memory_find_lists(const struct thread_memory_work *w, struct thread_memories *out)
+{
+	uint64_t used = w->layout.stacks_used, user = w->layout.stacks_user;
+
+	add_head(w, out, used);
+	add_head(w, out, user);
+	if (!used || user != used + LIST_BYTES || out->list_count != 2)
+		return 0;
+	add_head(w, out, user + LIST_BYTES);
+	return out->list_count == 3 ? find_cached(w, user + LIST_BYTES, out) : 0;
+}

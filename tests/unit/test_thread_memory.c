@@ -1,0 +1,837 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stacks, thread-locals and descriptors of another process's threads, compared with what those
+ * threads say of themselves. The test program runs itself as that process: it makes threads whose
+ * memory is of every kind, writes down where it is, and sleeps while it is looked at.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#include "readers/thread_memory.h"
+#include "target/memory.h"
+#include "wire.h"
+
+#define STACK_BYTES (256 * 1024)
+#define CACHED	    3
+#define TABLE_NAME  "/dev/shm/strand-unit-%d" WIRE_TABLE_SUFFIX
+#define NOINLINE    __attribute__((noinline))
+
+enum role {
+	ROLE_MAIN,
+	ROLE_PLAIN,
+	ROLE_IN_HEAP,	/* its stack is malloc'ed memory */
+	ROLE_IN_STATIC, /* … or a variable of the program */
+	ROLE_NO_GUARD,
+	ROLE_ALTERNATE,	  /* in a signal handler on a stack of its own */
+	ROLE_NESTED_ALT,  /* … that is an array in the thread's own stack */
+	ROLE_COROUTINE,	  /* in a coroutine on a stack from the heap */
+	ROLE_NESTED_CORO, /* … on an array in the thread's own stack */
+	ROLE_DEEP,	  /* more frames than are followed */
+	ROLE_UNBORN,	  /* has not entered its start routine */
+	ROLE_RECORDED,	  /* … and its argument is a record of the recording side */
+	ROLE_OUTER,	  /* its stack holds the next one's */
+	ROLE_INNER,
+	ROLES
+};
+
+/* What a thread says of itself; in memory that both processes have. */
+struct facts {
+	pid_t tid;
+	uint64_t handle, local, outer_local, errno_at, own_locals, library_locals;
+	uint64_t lowest, end; /* by pthread_getattr_np */
+};
+
+struct board {
+	struct facts facts[ROLES];
+	uint64_t ended[CACHED]; /* an address in the stack of each thread that has ended */
+	uint64_t ended_handle[CACHED];
+	int unborn_fails;  /* errno; 0: it worked */
+	uint64_t argument; /* of the one that is recorded */
+	int ready;
+};
+
+/* -- the process that is looked at --------------------------------------------------------------- */
+
+static struct board *board;
+static __thread char own_locals[100] = "thread-local";
+static char static_stack[STACK_BYTES] __attribute__((aligned(64)));
+static sem_t never;
+typedef void *library_fn(void);
+static library_fn *library_locals;
+static volatile int sink;
+
+static void sleep_for_good(void)
+{
+	while (sem_wait(&never))
+		;
+}
+
+static NOINLINE void note(struct facts *f, void *outer_local)
+{
+	volatile char local[64];
+	pthread_attr_t attr;
+	void *lowest;
+	size_t bytes;
+
+	local[0] = 0;
+	f->handle = pthread_self();
+	f->local = (uintptr_t)local;
+	f->outer_local = (uintptr_t)outer_local;
+	f->errno_at = (uintptr_t)&errno;
+	f->own_locals = (uintptr_t)own_locals;
+	f->library_locals = library_locals ? (uintptr_t)library_locals() : 0;
+	if (!pthread_getattr_np(pthread_self(), &attr)) {
+		pthread_attr_getstack(&attr, &lowest, &bytes);
+		f->lowest = (uintptr_t)lowest;
+		f->end = f->lowest + bytes;
+		pthread_attr_destroy(&attr);
+	}
+	__atomic_store_n(&f->tid, gettid(), __ATOMIC_RELEASE);
+	sleep_for_good();
+	sink += local[0];
+}
+
+static NOINLINE void note_in_frame(enum role role)
+{
+	volatile char outer[64];
+
+	outer[0] = 0;
+	note(&board->facts[role], (void *)outer);
+	sink += outer[0];
+}
+
+static void *run_plain(void *role)
+{
+	note_in_frame((enum role)(uintptr_t)role);
+	sink++;
+	return NULL;
+}
+
+static void on_signal(int number)
+{
+	note_in_frame(number == SIGUSR1 ? ROLE_ALTERNATE : ROLE_NESTED_ALT);
+	sink++;
+}
+
+static void raise_on(void *memory, int number)
+{
+	stack_t stack = { .ss_sp = memory, .ss_size = STACK_BYTES };
+	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+
+	sigaltstack(&stack, NULL);
+	sigaction(number, &act, NULL);
+	pthread_kill(pthread_self(), number);
+}
+
+static void *run_alternate(void *unused)
+{
+	(void)unused;
+	raise_on(malloc(STACK_BYTES), SIGUSR1);
+	return NULL;
+}
+
+static void *run_nested_alternate(void *unused)
+{
+	char memory[STACK_BYTES];
+
+	(void)unused;
+	raise_on(memory, SIGUSR2);
+	sink += memory[5];
+	return NULL;
+}
+
+static void enter_coroutine(int role)
+{
+	note_in_frame((enum role)role);
+	sink++;
+}
+
+static void switch_to(void *memory, enum role role)
+{
+	ucontext_t here, there;
+
+	getcontext(&there);
+	there.uc_stack.ss_sp = memory;
+	there.uc_stack.ss_size = STACK_BYTES;
+	there.uc_link = &here;
+	makecontext(&there, (void (*)(void))enter_coroutine, 1, (int)role);
+	swapcontext(&here, &there);
+}
+
+static void *run_coroutine(void *unused)
+{
+	(void)unused;
+	switch_to(malloc(STACK_BYTES), ROLE_COROUTINE);
+	return NULL;
+}
+
+static void *run_nested_coroutine(void *unused)
+{
+	char memory[STACK_BYTES];
+
+	(void)unused;
+	switch_to(memory, ROLE_NESTED_CORO);
+	sink += memory[5];
+	return NULL;
+}
+
+static NOINLINE void go_down(int depth)
+{
+	if (depth)
+		go_down(depth - 1);
+	else
+		note_in_frame(ROLE_DEEP);
+	sink++;
+}
+
+static void *run_deep(void *unused)
+{
+	(void)unused;
+	go_down(UNWIND_FRAMES_MAX + 50);
+	return NULL;
+}
+
+static pthread_t start(void *(*routine)(void *), void *arg, void *memory, bool guard)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	if (memory)
+		pthread_attr_setstack(&attr, memory, STACK_BYTES);
+	else
+		pthread_attr_setstacksize(&attr, 4 * STACK_BYTES);
+	if (!guard)
+		pthread_attr_setguardsize(&attr, 0);
+	if (pthread_create(&thread, &attr, routine, arg))
+		_exit(3);
+	pthread_attr_destroy(&attr);
+	return thread;
+}
+
+static void *run_outer(void *unused)
+{
+	char memory[STACK_BYTES] __attribute__((aligned(64)));
+
+	(void)unused;
+	start(run_plain, (void *)ROLE_INNER, memory, true);
+	note_in_frame(ROLE_OUTER);
+	sink += memory[5];
+	return NULL;
+}
+
+static void start_role(enum role role)
+{
+	void *arg = (void *)(uintptr_t)role;
+	struct timespec step = { .tv_nsec = 1000000 };
+
+	switch (role) {
+	case ROLE_IN_HEAP:
+		start(run_plain, arg, malloc(STACK_BYTES), true);
+		break;
+	case ROLE_IN_STATIC:
+		start(run_plain, arg, static_stack, true);
+		break;
+	case ROLE_ALTERNATE:
+		start(run_alternate, NULL, NULL, true);
+		break;
+	case ROLE_NESTED_ALT:
+		start(run_nested_alternate, NULL, NULL, true);
+		break;
+	case ROLE_COROUTINE:
+		start(run_coroutine, NULL, NULL, true);
+		break;
+	case ROLE_NESTED_CORO:
+		start(run_nested_coroutine, NULL, NULL, true);
+		break;
+	case ROLE_DEEP:
+		start(run_deep, NULL, NULL, true);
+		break;
+	case ROLE_OUTER:
+		start(run_outer, NULL, NULL, true);
+		break;
+	case ROLE_INNER:
+		break;
+	default:
+		start(run_plain, arg, NULL, role != ROLE_NO_GUARD);
+	}
+	while (!__atomic_load_n(&board->facts[role].tid, __ATOMIC_ACQUIRE))
+		nanosleep(&step, NULL);
+}
+
+static void *run_short(void *slot)
+{
+	char local[64];
+
+	board->ended[(uintptr_t)slot] = (uintptr_t)local;
+	board->ended_handle[(uintptr_t)slot] = pthread_self();
+	return NULL;
+}
+
+static void end_some(void)
+{
+	pthread_t threads[CACHED];
+
+	for (uintptr_t i = 0; i < CACHED; i++)
+		threads[i] = start(run_short, (void *)i, NULL, true);
+	for (uintptr_t i = 0; i < CACHED; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* A thread's first steps include this call; nobody answers, so it stays there. */
+static int hold_newborns(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_robust_list, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+		    &program) < 0)
+		return errno;
+	return 0;
+}
+
+/* A record as the recording side keeps it, in a file of its name. */
+static struct wire_task *make_record(void)
+{
+	struct wire_task *r;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), TABLE_NAME, (int)getpid());
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 || ftruncate(fd, 4096))
+		_exit(4);
+	r = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	r[1].state = WIRE_TASK_BORN;
+	r[1].argument = board->argument = (uintptr_t)static_stack;
+	return &r[1];
+}
+
+static void start_unborn(void)
+{
+	board->unborn_fails = hold_newborns();
+	if (board->unborn_fails)
+		return;
+	board->facts[ROLE_UNBORN].handle = start(run_plain, (void *)0x1234, NULL, true);
+	board->facts[ROLE_RECORDED].handle = start(run_plain, make_record(), NULL, true);
+}
+
+static int be_target(const char *fd)
+{
+	void *library = dlopen("libstdc++.so.6", RTLD_NOW);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(60);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(fd), 0);
+	if (board == MAP_FAILED)
+		return 2;
+	if (library)
+		library_locals = (library_fn *)dlsym(library, "__cxa_get_globals");
+	sem_init(&never, 0, 0);
+	for (enum role role = ROLE_PLAIN; role < ROLES; role++)
+		if (role != ROLE_UNBORN && role != ROLE_RECORDED)
+			start_role(role);
+	end_some();
+	start_unborn();
+	__atomic_store_n(&board->ready, 1, __ATOMIC_RELEASE);
+	note_in_frame(ROLE_MAIN);
+	return 0;
+}
+
+/* -- the look ------------------------------------------------------------------------------------ */
+
+static struct look {
+	pid_t pid;
+	struct target *target;
+	struct capture *capture;
+	struct modules *modules;
+	struct libc *libc;
+	struct unwinder *unwinder;
+	struct memory_source memory;
+	struct thread_memories memories;
+} look;
+
+static size_t read_process(void *ctx, uint64_t address, void *buf, size_t bytes)
+{
+	return memory_read(*(pid_t *)ctx, address, buf, bytes);
+}
+
+static void read_again(void)
+{
+	struct threads_input in = { .target = look.target,
+				    .capture = look.capture,
+				    .modules = look.modules,
+				    .libc = look.libc,
+				    .unwinder = look.unwinder };
+	bool with_frames[64];
+	struct err e;
+
+	memset(with_frames, 1, sizeof(with_frames));
+	assert_true(stop_count(look.capture->stop) < 64);
+	thread_memories_free(&look.memories);
+	assert_int_equal(thread_memories_read(&in, &look.memory, with_frames, &look.memories, &e),
+			 0);
+}
+
+static int setup(void **state)
+{
+	struct stop_limits limits = STOP_LIMITS_DEFAULT;
+	int fd = memfd_create("board", 0);
+	char text[16];
+	struct err e;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%d", fd);
+	if (fd < 0 || ftruncate(fd, sizeof(*board)))
+		return -1;
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	look.pid = fork();
+	if (!look.pid) {
+		execl("/proc/self/exe", "test_thread_memory", text, NULL);
+		_exit(1);
+	}
+	for (int i = 0; i < 10000 && (!__atomic_load_n(&board->ready, __ATOMIC_ACQUIRE) ||
+				      !__atomic_load_n(&board->facts[0].tid, __ATOMIC_ACQUIRE));
+	     i++)
+		usleep(1000);
+	usleep(20000);
+	if (target_open(look.pid, &look.target, &e) ||
+	    capture_take(look.target, &limits, NULL, &look.capture, &e) ||
+	    modules_open(look.pid, &look.capture->maps, &look.modules, &e) ||
+	    libc_identify(look.modules, &look.libc, &e) ||
+	    unwinder_create(look.modules, read_process, &look.pid, &look.unwinder, &e))
+		return -1;
+	look.memory = (struct memory_source){ read_process, &look.pid };
+	read_again();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char path[64];
+
+	(void)state;
+	kill(look.pid, SIGKILL);
+	waitpid(look.pid, NULL, 0);
+	snprintf(path, sizeof(path), TABLE_NAME, (int)look.pid);
+	unlink(path);
+	thread_memories_free(&look.memories);
+	unwinder_free(look.unwinder);
+	libc_free(look.libc);
+	modules_close(look.modules);
+	capture_free(look.capture);
+	target_close(look.target);
+	return 0;
+}
+
+static const struct thread_memory *find_handle(uint64_t handle)
+{
+	for (size_t i = 0; i < look.memories.n; i++) {
+		const struct thread_memory *t = &look.memories.v[i];
+		const struct stop_thread *s = stop_thread(look.capture->stop, t->index);
+
+		if (arch_thread_pointer(&s->regs) == handle)
+			return t;
+	}
+	fail_msg("no thread %#llx", (unsigned long long)handle);
+	return NULL;
+}
+
+static const struct thread_memory *find_role(enum role role)
+{
+	return find_handle(board->facts[role].handle);
+}
+
+static uint64_t sp_of(const struct thread_memory *t)
+{
+	return arch_sp(&stop_thread(look.capture->stop, t->index)->regs);
+}
+
+/* The frame that holds `address`, from the innermost on; -1: none. */
+static int find_frame(const struct thread_memory *t, uint64_t address)
+{
+	uint64_t start = sp_of(t);
+
+	for (size_t i = 0; i < t->frame_count; start = t->frames[i++])
+		if (address >= start && address < t->frames[i])
+			return (int)i;
+	return -1;
+}
+
+static void check_frames(enum role role)
+{
+	const struct facts *f = &board->facts[role];
+	const struct thread_memory *t = find_role(role);
+	uint64_t before = sp_of(t);
+	int inner = find_frame(t, f->local), outer = find_frame(t, f->outer_local);
+
+	assert_true(t->frame_count >= 4);
+	for (size_t i = 0; i < t->frame_count; before = t->frames[i++])
+		assert_true(t->frames[i] > before && t->frames[i] <= t->stack.end);
+	assert_true(inner >= 1);
+	assert_int_equal(outer, inner + 1);
+}
+
+/* A stack that glibc made begins with its guard, which pthread_getattr_np() leaves out. */
+static void check_stack(enum role role)
+{
+	const struct facts *f = &board->facts[role];
+	const struct thread_memory *t = find_role(role);
+
+	assert_true(t->stack.start <= f->lowest && f->lowest - t->stack.start <= 65536);
+	assert_true(t->stack.end == f->end);
+}
+
+static void check_unknown_stack(enum role role)
+{
+	const struct thread_memory *t = find_role(role);
+
+	assert_true(!t->stack.start && !t->stack.end);
+	assert_int_equal(t->frame_count, 0);
+	assert_true(t->descriptor.start == board->facts[role].handle);
+}
+
+/* -- tests --------------------------------------------------------------------------------------- */
+
+static void test_stacks(void **state)
+{
+	static const enum role roles[] = { ROLE_PLAIN, ROLE_IN_HEAP, ROLE_IN_STATIC,
+					   ROLE_NO_GUARD };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		check_stack(roles[i]);
+		check_frames(roles[i]);
+		assert_true(find_role(roles[i])->begun);
+	}
+}
+
+static void test_main(void **state)
+{
+	const struct facts *f = &board->facts[ROLE_MAIN];
+	const struct thread_memory *t = find_role(ROLE_MAIN);
+
+	(void)state;
+	assert_true(t->stack.start <= f->local && f->local < t->stack.end);
+	assert_true(t->stack.end >= f->end && t->stack.end - f->end < 65536);
+	assert_true(t->begun);
+	check_frames(ROLE_MAIN);
+}
+
+/* All of it may be in use. */
+static void test_elsewhere(void **state)
+{
+	static const enum role roles[] = { ROLE_ALTERNATE, ROLE_COROUTINE };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct thread_memory *t = find_role(roles[i]);
+
+		check_stack(roles[i]);
+		assert_true(sp_of(t) < t->stack.start || sp_of(t) >= t->stack.end);
+		assert_int_equal(t->frame_count, 0);
+	}
+}
+
+static void test_nested(void **state)
+{
+	(void)state;
+	check_unknown_stack(ROLE_NESTED_ALT);
+	check_unknown_stack(ROLE_NESTED_CORO);
+	check_unknown_stack(ROLE_OUTER);
+	check_unknown_stack(ROLE_INNER);
+	check_unknown_stack(ROLE_DEEP);
+}
+
+static bool holds(const struct extent *e, uint64_t address)
+{
+	return address >= e->start && address < e->end;
+}
+
+static const struct thread_locals *find_locals(const struct thread_memory *t, uint64_t address)
+{
+	for (size_t i = 0; i < t->local_count; i++)
+		if (address >= t->locals[i].at.start && address < t->locals[i].at.end)
+			return &t->locals[i];
+	return NULL;
+}
+
+static void check_locals(enum role role)
+{
+	const struct facts *f = &board->facts[role];
+	const struct thread_memory *t = find_role(role);
+	const struct thread_locals *l = find_locals(t, f->own_locals);
+
+	assert_true(t->tls.end == f->handle && t->tls.start == t->locals[0].at.start);
+	for (size_t i = 0; i + 1 < t->local_count; i++)
+		assert_true(t->locals[i].at.end <= t->locals[i + 1].at.start);
+	assert_true(t->locals[t->local_count - 1].at.end <= t->tls.end);
+	assert_non_null(l);
+	assert_true(l->module->main_program);
+	assert_true(f->own_locals + sizeof(own_locals) <= l->at.end);
+	assert_true(t->error_number.start == f->errno_at);
+	assert_true(t->error_number.end == f->errno_at + sizeof(errno));
+	l = find_locals(t, f->errno_at);
+	assert_non_null(l);
+	assert_string_equal(l->module->soname, "libc.so.6");
+}
+
+static void test_locals(void **state)
+{
+	(void)state;
+	for (enum role role = 0; role < ROLES; role++)
+		if (role != ROLE_UNBORN && role != ROLE_RECORDED)
+			check_locals(role);
+}
+
+/* Those of a library that was opened late lie in the heap, unless the loader found room. */
+static void test_library_locals(void **state)
+{
+	(void)state;
+	if (!board->facts[ROLE_MAIN].library_locals)
+		skip();
+	for (enum role role = 0; role <= ROLE_NO_GUARD; role++) {
+		const struct thread_memory *t = find_role(role);
+		uint64_t at = board->facts[role].library_locals;
+		const struct thread_locals *l = find_locals(t, at);
+
+		assert_int_equal(l != NULL, holds(&t->tls, at));
+		if (l)
+			assert_string_equal(l->module->soname, "libstdc++.so.6");
+	}
+}
+
+static void test_descriptors(void **state)
+{
+	uint64_t words[4];
+
+	(void)state;
+	for (enum role role = 0; role < ROLES; role++) {
+		const struct thread_memory *t = find_role(role);
+
+		if (board->unborn_fails && (role == ROLE_UNBORN || role == ROLE_RECORDED))
+			continue;
+		assert_true(t->descriptor.start == board->facts[role].handle);
+		if (t->stack.end && role != ROLE_MAIN)
+			assert_true(t->descriptor.end <= t->stack.end &&
+				    t->stack.end - t->descriptor.end < 4096);
+		assert_int_equal(t->link_count, t->begun ? 2 : 1);
+		/* the neighbours in the list lead back */
+		assert_true(source_read(&look.memory, t->links[0].start, words, 16));
+		assert_true(source_read(&look.memory, words[0], words + 2, 16));
+		assert_true(words[3] == t->links[0].start);
+	}
+}
+
+static void test_start_routine(void **state)
+{
+	const struct thread_memory *t = find_role(ROLE_NO_GUARD);
+	uint64_t words[2];
+
+	(void)state;
+	assert_int_equal(t->link_count, 2);
+	assert_true(source_read(&look.memory, t->links[1].start, words, sizeof(words)));
+	assert_int_equal(words[1], ROLE_NO_GUARD);
+}
+
+static void test_unborn(void **state)
+{
+	const struct thread_memory *t;
+
+	(void)state;
+	if (board->unborn_fails)
+		skip();
+	t = find_role(ROLE_UNBORN);
+	assert_false(t->begun);
+	assert_int_equal(t->link_count, 1);
+	assert_true(t->argument == 0);
+	t = find_role(ROLE_RECORDED);
+	assert_false(t->begun);
+	assert_true(t->argument && t->argument == board->argument);
+}
+
+static void test_cached(void **state)
+{
+	const struct thread_memories *all = &look.memories;
+
+	(void)state;
+	if (libc_minor(look.libc) < 34)
+		skip();
+	assert_int_equal(all->list_count, 3);
+	/* the newborns took one each */
+	assert_int_equal(all->cached_count, board->unborn_fails ? CACHED : CACHED - 2);
+	for (size_t i = 0; i < all->cached_count; i++) {
+		size_t whose = 0;
+
+		for (size_t k = 0; k < CACHED; k++)
+			whose += holds(&all->cached[i], board->ended[k]) &&
+				 holds(&all->cached[i], board->ended_handle[k]);
+		assert_int_equal(whose, 1);
+		for (size_t k = 0; k < all->n; k++)
+			assert_false(holds(&all->v[k].stack, all->cached[i].start));
+	}
+}
+
+/* One word of the process's memory that reads differently. */
+static struct {
+	uint64_t at, value;
+} patch;
+
+static size_t read_patched(void *ctx, uint64_t address, void *buf, size_t bytes)
+{
+	size_t n = read_process(ctx, address, buf, bytes);
+
+	if (patch.at >= address && patch.at - address + sizeof(patch.value) <= n)
+		memcpy((char *)buf + (patch.at - address), &patch.value, sizeof(patch.value));
+	return n;
+}
+
+static void look_patched(uint64_t at, uint64_t value)
+{
+	patch.at = at;
+	patch.value = value;
+	look.memory.read = read_patched;
+	read_again();
+}
+
+static uint64_t word_at(uint64_t at)
+{
+	uint64_t word;
+
+	assert_int_equal(read_process(&look.pid, at, &word, sizeof(word)), sizeof(word));
+	return word;
+}
+
+static int unpatch(void **state)
+{
+	(void)state;
+	look.memory.read = read_process;
+	read_again();
+	return 0;
+}
+
+/* A change that is under way, or has gone wrong: the list is not believed. */
+static void test_cache_damaged(void **state)
+{
+	uint64_t head, first;
+
+	(void)state;
+	if (libc_minor(look.libc) < 34)
+		skip();
+	head = look.memories.lists[2].start;
+	first = word_at(head);
+	look_patched(head + 16, word_at(head + 16) + 4096); /* the sum */
+	assert_int_equal(look.memories.cached_count, 0);
+	look_patched(head + 24, first); /* in flight */
+	assert_int_equal(look.memories.cached_count, 0);
+	look_patched(head + 32, 1); /* the lock */
+	assert_int_equal(look.memories.cached_count, 0);
+	look_patched(first + 8, first); /* a link back */
+	assert_int_equal(look.memories.cached_count, 0);
+	look_patched(first + 16, 4711); /* its thread is there still */
+	assert_int_equal(look.memories.cached_count, 0);
+}
+
+/* Another's descriptor, or none. */
+static void test_descriptor_damaged(void **state)
+{
+	uint64_t handle = board->facts[ROLE_PLAIN].handle;
+
+	(void)state;
+	look_patched(handle + libc_tid_offset(look.libc), 1);
+	assert_true(!find_handle(handle)->descriptor.end && !find_handle(handle)->stack.end);
+	assert_int_equal(find_handle(handle)->link_count, 0);
+	look_patched(handle + 16, handle + 8);
+	assert_true(!find_handle(handle)->descriptor.end && !find_handle(handle)->tls.end);
+}
+
+/* The stack's place in the descriptor: a size that does not fit, and two that do. */
+static void test_stack_damaged(void **state)
+{
+	uint64_t handle = board->facts[ROLE_PLAIN].handle, at = handle;
+	struct extent stack = find_handle(handle)->stack;
+
+	(void)state;
+	while (word_at(at) != stack.start || word_at(at + 8) != stack.end - stack.start)
+		at += 8;
+	look_patched(at + 8, stack.end - stack.start + 65536);
+	assert_true(!find_handle(handle)->stack.end);
+	assert_true(find_handle(handle)->descriptor.end);
+	look_patched(at, stack.start - (512 << 20));
+	assert_true(!find_handle(handle)->stack.end);
+}
+
+/* Distances that overlap, or lead nowhere: no module's thread-locals are believed. */
+static void test_locals_damaged(void **state)
+{
+	uint64_t handle = board->facts[ROLE_PLAIN].handle;
+	uint64_t below = handle - find_handle(handle)->locals[0].at.start, map = 0;
+	struct libc_layout layout;
+	uint64_t list, entry;
+
+	(void)state;
+	assert_true(libc_read_layout(look.libc, look.modules, &layout));
+	list = word_at(layout.tls_modules);
+	for (uint64_t i = 1; i < word_at(list) && !map; i++) {
+		entry = word_at(list + 16 + 16 * i + 8);
+		if (entry && word_at(entry + layout.tls_offset) == below)
+			map = entry;
+	}
+	assert_true(map);
+	look_patched(map + layout.tls_offset, below - 8);
+	assert_true(!find_handle(handle)->tls.end && !find_handle(handle)->local_count);
+	assert_true(find_handle(handle)->stack.end);
+	look_patched(map + layout.tls_offset, UINT64_MAX);
+	assert_true(find_handle(handle)->tls.start > handle - below);
+	look_patched(map, 0x1000);
+	assert_true(find_handle(handle)->tls.start > handle - below);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stacks),
+		cmocka_unit_test(test_main),
+		cmocka_unit_test(test_elsewhere),
+		cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_locals),
+		cmocka_unit_test(test_library_locals),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_start_routine),
+		cmocka_unit_test(test_unborn),
+		cmocka_unit_test(test_cached),
+		cmocka_unit_test_teardown(test_cache_damaged, unpatch),
+		cmocka_unit_test_teardown(test_descriptor_damaged, unpatch),
+		cmocka_unit_test_teardown(test_stack_damaged, unpatch),
+		cmocka_unit_test_teardown(test_locals_damaged, unpatch),
+	};
+
+	if (argc > 1)
+		return be_target(argv[1]);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
