@@ -309,4 +309,6 @@ def cases(ctx, long):
         name = check.__name__.replace("check_", "").replace("_", "-")
         yield Case("cli/" + name, lambda check=check: check(ctx))
     yield from network.cases(ctx)
-    yield from runs.cases(ctx)
+    for case in runs.cases(ctx):
+        case.waits = True
+        yield case

@@ -16,7 +16,7 @@ from looking import C_FLAGS, find_tool
 from strandtest import Case, Failure, Skip
 
 PROGRAM_S = 60
-READERS_AT_ONCE = 10
+READERS_AT_ONCE = 25
 DAEMON_S = 10  # until what a program leaves behind has ended
 
 # name: arguments ("" for none), what else it is. "LIB:x" is the path of a library x of shim/.
@@ -247,7 +247,8 @@ def at_once(ctx, number):
 
 def cases(ctx, long):
     def case(name, function, *args, timeout=300):
-        return Case("hostile/shim/" + name, lambda: function(ctx, *args), timeout, args)
+        return Case("hostile/shim/" + name, lambda: function(ctx, *args), timeout, args,
+                    waits=not name.startswith(("forks", "storm")))
 
     rounds = 5 if long else 1
     for name, (arguments, options) in PROGRAMS.items():

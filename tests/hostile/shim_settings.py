@@ -379,7 +379,7 @@ def kill_supervisor(ctx, rounds, at_exit):
 
 def cases(ctx, long):
     def case(name, function, *args, timeout=300):
-        return Case("hostile/shim/" + name, lambda: function(ctx, *args), timeout, args)
+        return Case("hostile/shim/" + name, lambda: function(ctx, *args), timeout, args, waits=True)
 
     for kind in SMALL:
         yield case("tables-" + kind, no_room, kind)

@@ -44,16 +44,19 @@ class Result:
 class Case:
     """A named test. Give it a function, or subclass it and override run().
 
-    The amount is what the case does more of in the long tests (looks, say).
+    The amount is what the case does more of in the long tests (looks, say). One that waits sleeps
+    for most of its time: some of them run beside the others, however many processors there are.
     """
 
     timeout = TIME_LIMIT
     amount = None
+    waits = False
 
-    def __init__(self, name, function=None, timeout=None, amount=None):
+    def __init__(self, name, function=None, timeout=None, amount=None, waits=False):
         self.name = name
         self._function = function
         self.amount = amount
+        self.waits = waits
         if timeout is not None:
             self.timeout = timeout
 

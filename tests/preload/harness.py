@@ -14,4 +14,5 @@ def cases(ctx, long):
     for module in (wrapping, recording):
         for case in module.cases(ctx, long):
             case.name = "preload/" + case.name
+            case.waits = not case.name.startswith("preload/record-")
             yield case

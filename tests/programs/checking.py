@@ -205,6 +205,7 @@ class Check(Case):
         self.ctx, self.program, self.runs = ctx, program, runs
         self.variant, self.arg = "check", None
         self.amount = runs
+        self.waits = program.settled
 
     def run(self):
         for need in self.program.needs:
@@ -313,7 +314,7 @@ class Ends(Case):
 
     def __init__(self, ctx, program, variant, arg):
         name = "programs/%s/%s" % (program.name, variant)
-        super().__init__(name + ("/" + arg if arg else ""), timeout=240)
+        super().__init__(name + ("/" + arg if arg else ""), timeout=240, waits=True)
         self.ctx, self.program, self.variant, self.arg = ctx, program, variant, arg
 
     def run(self):

@@ -281,6 +281,7 @@ class Look(Case):
         self.looks = looks
         self.expected = program.wanted(arg)
         self.amount = looks if not self.expected else None
+        self.waits = program.settled and not self.expected
 
     def run(self):
         check_needs(self.program, self.variant)
