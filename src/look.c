@@ -3,46 +3,25 @@
  * One look, in the order of the flow: target, readers, model, prover, findings. The process
  * stands still only inside capture_take().
  */
-#include "look.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "look_private.h"
 #include "prove/findings.h"
 #include "prove/prove.h"
-#include "readers/capture.h"
-#include "readers/io.h"
-#include "readers/libc.h"
-#include "readers/threads.h"
-#include "stack/stacks.h"
-#include "stack/symbols.h"
-#include "stack/unwind.h"
-#include "target/modules.h"
-#include "target/target.h"
+#include "readers/areas.h"
 
 /* How long a thread may take to stop where the process is about to end: on a busy machine it may
  * have no turn for long, and nobody waits for it any more. */
 #define EXIT_THREAD_WAIT_NS 100000000
 
-/* Everything a look needs and the model does not: freed at its end. */
-struct look {
-	struct table_copy *copy; /* of a process that is no more */
-	struct target *target;
-	struct capture *capture;
-	struct modules *modules;
-	struct libc *libc;
-	struct unwinder *unwinder;
-	struct io_names *io_names;
-	struct stacks *stacks;
-	struct symbols *symbols;
-	struct model *model;
-};
-
 static size_t look_read_memory(void *ctx, uint64_t address, void *buf, size_t bytes)
 {
-	return snapshot_read(ctx, address, buf, bytes);
+	const struct look *l = ctx;
+
+	return snapshot_read(l->capture->memory, address, buf, bytes);
 }
 
 static const char *look_hex(struct model *m, const uint8_t *bytes, size_t n)
@@ -89,7 +68,7 @@ static int look_describe_process(const struct look *l, const struct look_options
 	m->exe = model_string(m, l->target->exe);
 	m->moment = o->moment;
 	m->seen = SEEN_FULL;
-	m->pause_ns = l->capture->pause_ns;
+	m->pause_ns = l->pause_ns;
 	while (l->target->argv[n])
 		n++;
 	m->argv = model_alloc(m, (n + 1) * sizeof(*m->argv));
@@ -108,23 +87,42 @@ static int look_open_tools(struct look *l, struct err *e)
 	if (!rc)
 		rc = libc_identify(l->modules, &l->libc, e);
 	if (!rc)
-		rc = unwinder_create(l->modules, look_read_memory, l->capture->memory, &l->unwinder,
-				     e);
+		rc = unwinder_create(l->modules, look_read_memory, l, &l->unwinder, e);
 	if (!rc)
 		rc = symbols_open(l->modules, pid, &l->symbols, e);
-	if (!rc &&
-	    (io_names_create(pid, &l->io_names) || stacks_create(l->model, l->modules, &l->stacks)))
+	if (!rc && io_names_create(pid, &l->io_names))
 		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
 	return rc;
 }
 
-static int look_read(struct look *l, const struct look_options *o, struct err *e)
+/* Which objects everybody reaches, without any pointer. */
+static int look_mark_everybodys(const struct look *l)
+{
+	size_t n;
+	struct extent *v = areas_list_static(&l->capture->maps, l->modules, &n);
+
+	if (!v)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < l->model->task_count; i++) {
+		const struct wait *w = l->model->tasks[i]->wait;
+		struct object *o = w ? w->object : NULL;
+
+		for (size_t k = 0; o && o->address && k < n && v[k].start <= o->address; k++)
+			o->everybodys |= o->address < v[k].end;
+	}
+	free(v);
+	return 0;
+}
+
+int look_read(struct look *l, const struct look_options *o, struct err *e)
 {
 	struct threads_input in;
-	int rc = look_open_tools(l, e);
+	int rc;
 
-	if (rc)
-		return rc;
+	stacks_free(l->stacks);
+	l->stacks = NULL;
+	if (stacks_create(l->model, l->modules, &l->stacks) || look_describe_process(l, o))
+		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
 	in = (struct threads_input){
 		.target = l->target,
 		.capture = l->capture,
@@ -134,15 +132,20 @@ static int look_read(struct look *l, const struct look_options *o, struct err *e
 		.stacks = l->stacks,
 		.io_names = l->io_names,
 	};
-	if (look_describe_process(l, o))
-		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
-	return threads_read(&in, l->model, e);
+	rc = threads_read(&in, l->model, e);
+	if (!rc && look_mark_everybodys(l))
+		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
+	return rc;
 }
 
 static void look_name_object(struct look *l, struct object *o)
 {
 	if (o && o->address && !o->name && o->kind != OBJECT_THREAD)
 		o->name = model_string(l->model, symbols_find_data(l->symbols, o->address));
+	for (size_t i = 0; o && i < o->path_length; i++)
+		if (o->path[i].kind == PLACE_STATIC && !o->path[i].name)
+			o->path[i].name = model_string(
+				l->model, symbols_find_data(l->symbols, o->path[i].at));
 }
 
 /* Names cost more than the proof and change nothing in it: they come last. */
@@ -164,6 +167,7 @@ static int look_name(struct look *l)
 static void look_free(struct look *l)
 {
 	table_copy_free(l->copy);
+	reach_free(l->reach);
 	symbols_close(l->symbols);
 	stacks_free(l->stacks);
 	io_names_free(l->io_names);
@@ -173,6 +177,25 @@ static void look_free(struct look *l)
 	capture_free(l->capture);
 	target_close(l->target);
 	model_free(l->model);
+}
+
+/* Who is stuck, looking a second time if that may tell more. */
+static int look_prove(struct look *l, const struct look_options *o,
+		      const struct stop_limits *limits, struct err *e)
+{
+	bool any;
+
+	if (prove_find_candidates(l->model, &any))
+		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
+	if (any) {
+		int rc = look_for_references(l, o, limits, e);
+
+		if (rc)
+			return rc;
+	}
+	return prove_tasks(l->model, l->reach)
+		       ? err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid)
+		       : 0;
 }
 
 int look_at_process(pid_t pid, const struct look_options *o, struct model **out, struct err *e)
@@ -189,10 +212,16 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 	if (!rc && model_create(&l.model))
 		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
 	if (!rc)
-		rc = capture_take(l.target, &limits, o->table, &l.capture, e);
+		rc = capture_take(l.target, &limits, o->table, NULL, &l.capture, e);
+	if (!rc) {
+		l.pause_ns = l.capture->pause_ns;
+		rc = look_open_tools(&l, e);
+	}
 	if (!rc)
 		rc = look_read(&l, o, e);
-	if (!rc && (prove_tasks(l.model) || look_name(&l) || findings_make(l.model)))
+	if (!rc)
+		rc = look_prove(&l, o, &limits, e);
+	if (!rc && (look_name(&l) || findings_make(l.model)))
 		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
 	if (!rc) {
 		*out = l.model;

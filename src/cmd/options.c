@@ -214,6 +214,13 @@ static int reading_take(struct reading *r, enum option option, const char *value
 	case OPTION_MAX_TASKS:
 		*why = "not a number of at least 1";
 		return value_read_number(value, 1, SIZE_MAX / 2, &o->max_tasks);
+	case OPTION_WHY:
+		*why = "not the id of a task (T7)";
+		if (value[0] != 'T' || !value[1] ||
+		    strspn(value + 1, "0123456789") != strlen(value + 1))
+			return ERR_USAGE;
+		o->why = value;
+		return 0;
 	case OPTION_ALL:
 		o->all = true;
 		return 0;

@@ -68,7 +68,8 @@ struct options {
 	int64_t grace_ns;
 	int64_t max_pause_ns;
 	size_t max_tasks;
-	bool all; /* list every task */
+	const char *why; /* the id of a task; NULL: not asked */
+	bool all;	 /* list every task */
 	bool no_stop_on_deadlock;
 	bool no_children;
 	bool blind_warns; /* --if-blind=warn */

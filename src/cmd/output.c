@@ -53,7 +53,7 @@ static int output_failed(struct err *e, const char *where, int sys_errno)
 static int output_write_stream(const struct options *o, const struct output *out,
 			       const struct model *m, FILE *f, const char *where, struct err *e)
 {
-	struct report_options ro = { .all = o->all, .max_tasks = o->max_tasks };
+	struct report_options ro = { .all = o->all, .max_tasks = o->max_tasks, .why = o->why };
 	int err;
 
 	ro.colour = !out->file && output_wants_colour(f);

@@ -129,6 +129,7 @@ struct object {
 	uint32_t readers; /* how often an rwlock is held for reading, by its own count; 0: it is
 			   * not, or that is not known */
 	uint32_t writers; /* how many want to write-lock a rwlock that no writer has, by the lock */
+	bool everybodys; /* it lies in a module's data: everybody live reaches it, without a pointer */
 	bool in_main_frame; /* it lies in the frame that main has left by returning */
 	bool writer_live;   /* set by the prover: somebody who waits to write-lock it may give up */
 	uint32_t writers_waiting; /* … and how many wait for that, and do nothing else */
@@ -192,6 +193,7 @@ struct task {
 
 	/* Set by the prover. */
 	bool live;
+	bool candidate; /* not live by what is known without looking for references */
 	bool main_only; /* live only if main's frame, which is no more, still counts */
 	enum verdict verdict;
 	enum reason_code reason;

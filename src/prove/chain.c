@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "prove/places.h"
 #include "prove/words.h"
 
 #define NS_PER_MS 1000000
@@ -383,12 +384,14 @@ static void chain_find_wakers(const struct model *m, struct chain_wakers *wakers
 
 static bool chain_describe_stuck(const struct task *t, struct words *w)
 {
-	switch (chain_find_last(t, false)->reason) {
+	const struct task *last = chain_find_last(t, false);
+
+	switch (last->reason) {
 	case REASON_CYCLE:
 		words_add(w, "a cycle: stuck");
 		return false;
 	case REASON_UNREACHABLE:
-		words_add(w, "no live task can reach it");
+		places_describe_unreached(last, w);
 		return true;
 	case REASON_ALL_ASLEEP:
 		words_add(w, "no task is live: nobody can wake it");
@@ -437,6 +440,11 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 	if (m->shared_withheld) {
 		words_add(w, "not proved: %s", m->shared_withheld);
 		return false;
+	}
+	if (o->path_length) {
+		words_add(w, "not stuck: somebody live can %s: ", chain_waking_word(o->kind));
+		places_describe_reached(o, w);
+		return true;
 	}
 	if (wakers->model != m)
 		chain_find_wakers(m, wakers);
@@ -495,6 +503,11 @@ void chain_write(const struct model *m, const struct task *t, struct chain_text 
 		chain_describe_wait(end, out->lines[n++], CHAIN_LINE_BYTES);
 	}
 	out->n = n;
+	if (end->reason == REASON_UNREACHABLE) {
+		words_begin(&w, out->lines[out->n], CHAIN_LINE_BYTES);
+		places_describe_home(end->wait->object, &w);
+		out->n += w.used > 0;
+	}
 	words_begin(&w, out->remark, sizeof(out->remark));
 	if (chain_add_end(m, t, &out->wakers, &w) && w.used) {
 		memcpy(out->lines[out->n++], out->remark, CHAIN_LINE_BYTES);

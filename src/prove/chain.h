@@ -42,7 +42,7 @@ const struct task *chain_find_end(const struct task *t);
 bool chain_is_self_live(const struct task *t);
 
 #define CHAIN_LINE_BYTES 512
-#define CHAIN_TASKS_MAX	 (CHAIN_LINES_MAX - 3) /* tasks that chain_write() gives a line each */
+#define CHAIN_TASKS_MAX	 (CHAIN_LINES_MAX - 4) /* tasks that chain_write() gives a line each */
 
 /* "T1 (poll(3)), and 2 more": who of a model might act, found once. */
 struct chain_wakers {

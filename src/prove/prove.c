@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The fixed point. Live tasks are put on a worklist; each makes those live who wait for what it
- * owns, and the first live one makes those live who wait for a shared object: without knowledge
- * of the heap, everybody live is taken to reach everything. What is never put on the list and is
- * blocked has no possible waker.
+ * owns, and those who wait for a shared object that it reaches, by the graph of references; without
+ * one everybody live is taken to reach everything. What is never put on the list and is blocked has no
+ * possible waker.
  *
  * Every test errs on the side of "live".
  */
@@ -13,8 +13,17 @@
 
 #include "err.h"
 
+/* What a live task is taken to reach. */
+enum prove_reach {
+	REACHES_EVERYTHING,
+	REACHES_STATIC, /* only what everybody reaches: who is not live then may be stuck */
+	REACHES_GRAPH,	/* what the graph of references says */
+};
+
 struct prover {
 	struct model *m;
+	enum prove_reach reaches;
+	struct reach *graph; /* REACHES_GRAPH */
 	struct task **worklist;
 	size_t pending;
 	bool somebody_live; /* a task, or something else that may act */
@@ -93,12 +102,24 @@ static bool prove_is_live_alone(const struct model *m, const struct task *t)
 	return m->shared_withheld && prove_is_shared_wait(t);
 }
 
+/* Somebody is live, who need not be a task. */
+static void prove_note_somebody(struct prover *p)
+{
+	if (p->somebody_live)
+		return;
+	p->somebody_live = true;
+	if (p->graph)
+		reach_add_everybody(p->graph);
+}
+
 static void prove_mark_live(struct prover *p, struct task *t)
 {
 	if (t->live || t->state == STATE_ENDED)
 		return;
 	t->live = true;
-	p->somebody_live = true;
+	prove_note_somebody(p);
+	if (p->graph)
+		reach_add_thread(p->graph, t->tid);
 	p->other_live = p->other_live || !t->ends_process;
 	p->worklist[p->pending++] = t;
 	if (t->wait && t->wait->op == OP_RWLOCK_WRLOCK && t->wait->object)
@@ -144,30 +165,53 @@ static void prove_spread(struct prover *p)
 	} while (p->pending);
 }
 
-/* May a live task end this wait by pthread_cancel()? */
-static bool prove_is_cancellable(const struct model *m, const struct task *t)
+/* May a live task end this wait by pthread_cancel()? It needs the handle for that. */
+static bool prove_is_cancelled(const struct prover *p, const struct task *t)
 {
-	return m->cancels_async || (m->cancels && t->wait->cancellation_point);
+	if (!p->m->cancels_async && !(p->m->cancels && t->wait->cancellation_point))
+		return false;
+	switch (p->reaches) {
+	case REACHES_STATIC:
+		return false;
+	case REACHES_GRAPH:
+		return !t->handle || reach_has(p->graph, t->handle);
+	default:
+		return true;
+	}
 }
 
-/* Can a live task get at what `t` waits for? Everybody live is taken to reach everything. */
+/* Can a live task get at what `t` waits for? */
 static bool prove_is_reached(const struct prover *p, const struct task *t)
 {
+	const struct object *o = t->wait->object;
+
 	if (!prove_is_shared_wait(t))
 		return false;
-	return p->other_live || !p->without_main || !t->wait->object->in_main_frame;
+	switch (p->reaches) {
+	case REACHES_STATIC:
+		return o->everybodys;
+	case REACHES_GRAPH:
+		return o->everybodys || !o->address || reach_has(p->graph, o->address);
+	default:
+		return p->other_live || !p->without_main || !o->in_main_frame;
+	}
 }
 
-/* Once somebody is live: who waits for a shared object, or may be cancelled, is live too. */
-static void prove_spread_from_anybody(struct prover *p)
+/* Who waits for what somebody live reaches, or may be cancelled, is live too. */
+static bool prove_spread_by_reach(struct prover *p)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < p->m->task_count; i++) {
 		struct task *t = p->m->tasks[i];
 
-		if (!t->live && t->wait &&
-		    (prove_is_reached(p, t) || prove_is_cancellable(p->m, t)))
+		if (!t->live && t->state != STATE_ENDED && t->wait &&
+		    (prove_is_reached(p, t) || prove_is_cancelled(p, t))) {
 			prove_mark_live(p, t);
+			any = true;
+		}
 	}
+	return any;
 }
 
 static void prove_link_waiters(struct model *m)
@@ -200,23 +244,37 @@ static void prove_link_waiters(struct model *m)
 	}
 }
 
+/* Whom nobody looked into with the question what it alone would not reach: live, to be safe. */
+static bool prove_is_taken_for_live(const struct prover *p, const struct task *t)
+{
+	return p->graph && t->state != STATE_ENDED && reach_is_certain(p->graph, t->tid);
+}
+
+static void prove_add_handlers(struct prover *p)
+{
+	for (size_t i = 0; p->graph && i < p->m->task_count; i++)
+		if (p->m->tasks[i]->handled_signals)
+			reach_add_handler(p->graph, p->m->tasks[i]->tid);
+}
+
 static void prove_fixed_point(struct prover *p)
 {
 	struct model *m = p->m;
 
-	p->somebody_live = p->other_live = m->pseudo_tasks != NULL;
+	p->somebody_live = p->other_live = false;
+	if (p->graph)
+		reach_begin(p->graph, !p->without_main);
+	if (m->pseudo_tasks) {
+		prove_note_somebody(p);
+		prove_add_handlers(p);
+		p->other_live = true;
+	}
 	for (size_t i = 0; i < m->task_count; i++)
-		if (prove_is_live_alone(m, m->tasks[i]))
+		if (prove_is_live_alone(m, m->tasks[i]) || prove_is_taken_for_live(p, m->tasks[i]))
 			prove_mark_live(p, m->tasks[i]);
-	prove_spread(p);
-	if (!p->somebody_live)
-		return;
-	prove_spread_from_anybody(p);
-	prove_spread(p);
-	if (!p->without_main)
-		return;
-	prove_spread_from_anybody(p); /* now that others may have become live */
-	prove_spread(p);
+	do
+		prove_spread(p);
+	while (p->somebody_live && prove_spread_by_reach(p));
 }
 
 /* Main has returned, and its frame is no more: who is live only by what lies there? */
@@ -230,7 +288,7 @@ static void prove_without_main(struct prover *p)
 		p->m->tasks[i]->main_only = false;
 		needed = needed || (w && w->object && w->object->in_main_frame);
 	}
-	if (!needed)
+	if (!needed && !p->graph)
 		return;
 	p->without_main = true;
 	prove_link_waiters(p->m);
@@ -249,7 +307,7 @@ static void prove_link_readers(struct model *m)
 				prove_holder(m->tasks[i], m->tasks[i]->wait->object);
 }
 
-static enum reason_code prove_reason(const struct task *t)
+static enum reason_code prove_reason(const struct prover *p, const struct task *t)
 {
 	const struct object *o = t->wait->object;
 
@@ -262,7 +320,7 @@ static enum reason_code prove_reason(const struct task *t)
 		return REASON_OWNER_ENDED;
 	if (o->owner_state == OWNER_TASK)
 		return o->owner == t ? REASON_SELF : REASON_OWNER_STUCK;
-	return REASON_ALL_ASLEEP;
+	return p->somebody_live ? REASON_UNREACHABLE : REASON_ALL_ASLEEP;
 }
 
 /* The next of a cycle: owners proper, no heirs. */
@@ -315,8 +373,9 @@ static void prove_judge_rest(struct model *m)
 	}
 }
 
-static void prove_judge_stuck(struct model *m)
+static void prove_judge_stuck(const struct prover *p)
 {
+	struct model *m = p->m;
 	unsigned groups = 0;
 
 	for (size_t i = 0; i < m->task_count; i++) {
@@ -327,7 +386,7 @@ static void prove_judge_stuck(struct model *m)
 		t->verdict = VERDICT_STUCK;
 		if (t->reason != REASON_NONE)
 			continue; /* named with its cycle */
-		t->reason = prove_reason(t);
+		t->reason = prove_reason(p, t);
 		if (t->reason != REASON_OWNER_STUCK || !prove_is_on_cycle(t))
 			continue;
 		groups++;
@@ -338,15 +397,19 @@ static void prove_judge_stuck(struct model *m)
 	}
 }
 
-/* The proof is full if knowing the heap could not sharpen it: no wait counts as live merely
- * because everybody is taken to reach everything. */
-static enum model_proof prove_extent(const struct model *m)
+/* The proof is full if no wait counts as live merely because everybody is taken to reach
+ * everything. */
+static enum model_proof prove_extent(const struct prover *p)
 {
+	const struct model *m = p->m;
+
+	if (p->graph && !reach_given_up(p->graph))
+		return PROOF_FULL;
 	for (size_t i = 0; i < m->task_count; i++) {
 		const struct task *t = m->tasks[i];
 
 		if (t->live && t->state == STATE_BLOCKED && prove_is_shared_wait(t) &&
-		    !prove_ends_from_outside(t->wait))
+		    !t->wait->object->everybodys && !prove_ends_from_outside(t->wait))
 			return PROOF_OWNERS;
 	}
 	return PROOF_FULL;
@@ -359,20 +422,47 @@ void prove_nothing(struct model *m)
 	m->proof = PROOF_NONE;
 }
 
-int prove_tasks(struct model *m)
+static int prover_begin(struct prover *p)
 {
-	struct prover p = { .m = m };
+	p->worklist = calloc(p->m->task_count + 1, sizeof(*p->worklist));
+	return p->worklist ? 0 : ERR_NOMEM;
+}
 
-	p.worklist = calloc(m->task_count + 1, sizeof(*p.worklist));
-	if (!p.worklist)
+int prove_find_candidates(struct model *m, bool *any)
+{
+	struct prover p = { .m = m, .reaches = REACHES_STATIC };
+
+	*any = false;
+	if (prover_begin(&p))
+		return ERR_NOMEM;
+	prove_link_waiters(m);
+	prove_fixed_point(&p);
+	for (size_t i = 0; i < m->task_count; i++) {
+		struct task *t = m->tasks[i];
+
+		t->candidate = !t->live && t->state == STATE_BLOCKED;
+		*any |= p.somebody_live && t->candidate &&
+			(prove_is_shared_wait(t) || m->cancels_async ||
+			 (m->cancels && t->wait->cancellation_point));
+	}
+	free(p.worklist);
+	return 0;
+}
+
+int prove_tasks(struct model *m, struct reach *graph)
+{
+	struct prover p = { .m = m, .graph = graph };
+
+	p.reaches = graph ? REACHES_GRAPH : REACHES_EVERYTHING;
+	if (prover_begin(&p))
 		return ERR_NOMEM;
 	prove_without_main(&p);
 	prove_link_waiters(m);
 	prove_fixed_point(&p);
 	prove_link_readers(m);
-	prove_judge_stuck(m);
+	prove_judge_stuck(&p);
 	prove_judge_rest(m);
-	m->proof = prove_extent(m);
+	m->proof = prove_extent(&p);
 	free(p.worklist);
-	return 0;
+	return graph ? reach_describe(graph, m) : 0;
 }

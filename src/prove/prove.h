@@ -11,9 +11,16 @@
 #define STRAND_PROVE_PROVE_H
 
 #include "model/model.h"
+#include "prove/reach.h"
 
-/* Set live, verdict, reason, group and chain_next of every task, and the model's proof. */
-int prove_tasks(struct model *m);
+/* Which blocked tasks would be stuck if live ones reached nothing but what everybody reaches? Sets
+ * `candidate` of every task; *any: knowing who refers to what could make some of them stuck. */
+int prove_find_candidates(struct model *m, bool *any);
+
+/* Set live, verdict, reason, group and chain_next of every task, and the model's proof. Without a graph
+ * of references (NULL) everybody live is taken to reach everything. With one, the model also learns how
+ * the objects waited for are reached. */
+int prove_tasks(struct model *m, struct reach *graph);
 
 /* The same for a process of which nothing can be proved (it is no more): nobody is live or stuck. */
 void prove_nothing(struct model *m);

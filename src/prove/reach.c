@@ -109,35 +109,36 @@ static size_t reach_bytes(const struct reach *r)
 	       r->key_room * sizeof(*r->keys);
 }
 
-/* Room for one more in an array. */
-static int reach_make_room(struct reach *r, void **v, size_t *room, size_t count, size_t bytes)
+/* `v` with room for one more, moved if need be; NULL if that cannot be had. */
+static void *reach_make_room(struct reach *r, void *v, size_t *room, size_t count, size_t bytes)
 {
 	size_t bigger = *room ? *room + *room / 2 : 256;
 	void *p;
 
 	if (count < *room)
-		return 0;
+		return v;
 	if (bigger >= REACH_NONE)
-		return ERR_NOMEM;
+		return NULL;
 	if (reach_bytes(r) + (bigger - *room) * bytes > r->limit_bytes) {
 		reach_give_up(r, "there are too many references to what is waited for");
-		return ERR_NOMEM;
+		return NULL;
 	}
-	p = reallocarray(*v, bigger, bytes);
-	if (!p)
-		return ERR_NOMEM;
-	*v = p;
-	*room = bigger;
-	return 0;
+	p = reallocarray(v, bigger, bytes);
+	if (p)
+		*room = bigger;
+	return p;
 }
 
 static uint32_t reach_add_node(struct reach *r, enum place_kind kind, uint64_t start, uint64_t end,
 			       uint32_t thread)
 {
+	struct reach_node *v =
+		reach_make_room(r, r->nodes, &r->node_room, r->node_count, sizeof(*v));
 	uint32_t node = (uint32_t)r->node_count;
 
-	if (reach_make_room(r, (void **)&r->nodes, &r->node_room, r->node_count, sizeof(*r->nodes)))
+	if (!v)
 		return REACH_NONE;
+	r->nodes = v;
 	if (thread >= r->thread_count)
 		thread = REACH_NONE;
 	r->nodes[node] = (struct reach_node){
@@ -184,6 +185,7 @@ uint32_t reach_root_node(struct reach *r, enum place_kind kind, uint32_t thread,
 int reach_edge(struct reach *r, uint32_t from, uint32_t to, uint64_t at)
 {
 	uint32_t edge = (uint32_t)r->edge_count;
+	struct reach_edge *v;
 
 	if (from == to)
 		return 0;
@@ -191,8 +193,10 @@ int reach_edge(struct reach *r, uint32_t from, uint32_t to, uint64_t at)
 	     i = r->edges[i].next_out, n++)
 		if (r->edges[i].to == to)
 			return 0;
-	if (reach_make_room(r, (void **)&r->edges, &r->edge_room, r->edge_count, sizeof(*r->edges)))
+	v = reach_make_room(r, r->edges, &r->edge_room, r->edge_count, sizeof(*v));
+	if (!v)
 		return ERR_NOMEM;
+	r->edges = v;
 	r->edges[edge] = (struct reach_edge){
 		.from = from,
 		.to = to,

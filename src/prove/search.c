@@ -16,17 +16,11 @@
 
 #include "prove/scan.h"
 
-/* What is read at once. Words may stick out of it by 7 bytes. */
+/* What is read at once. */
 #define WINDOW_BYTES ((size_t)256 << 10)
-#define WORD_BYTES   sizeof(uint64_t)
 
 /* Memory of less than that is searched by one thread. */
 #define ALONE_BYTES ((uint64_t)4 << 20)
-
-struct search_target {
-	uint64_t start, end; /* the end, too, is one */
-	uint32_t node;
-};
 
 /* Windows of one round: roots first, then what leads on. */
 struct search_windows {
@@ -43,7 +37,8 @@ struct search {
 	size_t expanded_room;
 	uint32_t static_node;
 	uint32_t *piece_nodes;
-	struct search_target *targets; /* of this round, ascending */
+	struct extent *targets; /* of this round */
+	uint32_t *target_nodes;
 	size_t target_count, target_room;
 	struct scan_targets *scan;
 };
@@ -151,34 +146,15 @@ static uint32_t search_node_at(struct search *s, uint64_t at, bool *nowhere)
 			: reach_node(s->reach, PLACE_BLOCK, block.start, block.end, REACH_NONE);
 }
 
-/* An edge to each target that `value` points to: two if one ends where the next begins. */
-static int search_add_edges(struct search *s, uint32_t from, uint64_t value, uint64_t at)
-{
-	size_t low = 0, high = s->target_count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (s->targets[mid].start <= value)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	while (low-- > 0) {
-		const struct search_target *t = &s->targets[low];
-
-		if (t->end < value)
-			return 0;
-		if (reach_edge(s->reach, from, t->node, at))
-			return ERR_NOMEM;
-	}
-	return 0;
-}
-
 /* -- one pass over a list of windows ---------------------------------------------------------- */
 
+struct search_hit {
+	uint64_t at;
+	uint32_t target; /* index */
+};
+
 struct search_hits {
-	struct scan_hit *v;
+	struct search_hit *v;
 	size_t n, room;
 	bool failed;
 };
@@ -197,22 +173,23 @@ struct search_helper {
 	bool started;
 };
 
-static void hits_add(void *ctx, uint64_t at, uint64_t value)
+static int hits_add(void *ctx, uint64_t at, uint64_t value, size_t target)
 {
 	struct search_hits *h = ctx;
 
+	(void)value;
 	if (h->n == h->room) {
 		size_t room = h->room ? 2 * h->room : 256;
-		struct scan_hit *bigger = reallocarray(h->v, room, sizeof(*bigger));
+		struct search_hit *bigger = reallocarray(h->v, room, sizeof(*bigger));
 
-		if (!bigger) {
-			h->failed = true;
-			return;
-		}
+		h->failed = !bigger;
+		if (!bigger)
+			return ERR_NOMEM;
 		h->v = bigger;
 		h->room = room;
 	}
-	h->v[h->n++] = (struct scan_hit){ at, value };
+	h->v[h->n++] = (struct search_hit){ at, (uint32_t)target };
+	return 0;
 }
 
 static void *search_help(void *arg)
@@ -220,7 +197,7 @@ static void *search_help(void *arg)
 	struct search_helper *h = arg;
 	struct search_pass *p = h->pass;
 	const struct search_input *in = p->s->in;
-	uint8_t *buf = malloc(WINDOW_BYTES + WORD_BYTES);
+	uint8_t *buf = malloc(WINDOW_BYTES + SCAN_OVERLAP);
 	size_t i;
 
 	h->hits.failed = !buf;
@@ -235,7 +212,7 @@ static void *search_help(void *arg)
 			break;
 		}
 		got = in->memory.read(in->memory.ctx, w->start, buf,
-				      (size_t)(w->end - w->start) + WORD_BYTES - 1);
+				      (size_t)(w->end - w->start) + SCAN_OVERLAP);
 		scan_find(p->s->scan, w->start, buf, got, hits_add, &h->hits);
 		if (got < w->end - w->start)
 			atomic_store(&p->unread, true);
@@ -256,7 +233,8 @@ static int search_take_hits(struct search *s, const struct search_hits *hits)
 			continue;
 		rc = from == REACH_NONE
 			     ? ERR_NOMEM
-			     : search_add_edges(s, from, hits->v[i].value, hits->v[i].at);
+			     : reach_edge(s->reach, from, s->target_nodes[hits->v[i].target],
+					  hits->v[i].at);
 	}
 	return rc;
 }
@@ -306,7 +284,8 @@ static int search_pass_pieces(struct search *s)
 		if (hits.n && s->piece_nodes[i] == REACH_NONE)
 			rc = ERR_NOMEM;
 		for (size_t k = 0; k < hits.n && !rc; k++)
-			rc = search_add_edges(s, s->piece_nodes[i], hits.v[k].value, 0);
+			rc = reach_edge(s->reach, s->piece_nodes[i],
+					s->target_nodes[hits.v[k].target], 0);
 		free(hits.v);
 	}
 	return rc;
@@ -314,26 +293,29 @@ static int search_pass_pieces(struct search *s)
 
 /* -- targets ---------------------------------------------------------------------------------- */
 
-static int search_target_compare(const void *va, const void *vb)
-{
-	const struct search_target *a = va, *b = vb;
-
-	return a->start < b->start ? -1 : a->start > b->start;
-}
-
 static int search_add_target(struct search *s, uint64_t start, uint64_t end, uint32_t node)
 {
 	if (s->target_count == s->target_room) {
 		size_t room = s->target_room ? 2 * s->target_room : 64;
-		struct search_target *bigger = reallocarray(s->targets, room, sizeof(*bigger));
+		struct extent *v = reallocarray(s->targets, room, sizeof(*v));
+		uint32_t *nodes = reallocarray(s->target_nodes, room, sizeof(*nodes));
 
-		if (!bigger)
+		s->targets = v ? v : s->targets;
+		s->target_nodes = nodes ? nodes : s->target_nodes;
+		if (!v || !nodes)
 			return ERR_NOMEM;
-		s->targets = bigger;
 		s->target_room = room;
 	}
-	s->targets[s->target_count++] = (struct search_target){ start, end, node };
+	s->targets[s->target_count] = (struct extent){ start, end };
+	s->target_nodes[s->target_count++] = node;
 	return 0;
+}
+
+static int search_prepare_scan(struct search *s)
+{
+	scan_targets_free(s->scan);
+	s->scan = NULL;
+	return s->target_count ? scan_targets_create(s->targets, s->target_count, &s->scan) : 0;
 }
 
 /* All places where the same memory is mapped. */
@@ -395,20 +377,29 @@ static int search_aim(struct search *s)
 	for (uint32_t i = 0; i < n && !rc; i++)
 		if (!s->expanded[i] && !reach_node_is_reached(s->reach, i))
 			rc = search_target_node(s, i);
-	scan_targets_free(s->scan);
-	s->scan = NULL;
-	if (rc || !s->target_count)
-		return rc;
-	qsort(s->targets, s->target_count, sizeof(*s->targets), search_target_compare);
-	s->scan = scan_targets_create(&s->targets[0].start, &s->targets[0].end, sizeof(*s->targets),
-				      s->target_count);
-	return s->scan ? 0 : ERR_NOMEM;
+	return rc ? rc : search_prepare_scan(s);
 }
 
 static void search_note_expanded(struct search *s)
 {
 	for (size_t i = 0; i < s->target_count; i++)
-		s->expanded[s->targets[i].node] = true;
+		s->expanded[s->target_nodes[i]] = true;
+}
+
+/* Whom the roots have settled is not looked for in the rest. */
+static int search_drop_reached(struct search *s)
+{
+	size_t kept = 0;
+
+	reach_mark_certain(s->reach);
+	for (size_t i = 0; i < s->target_count; i++) {
+		if (reach_node_is_reached(s->reach, s->target_nodes[i]))
+			continue;
+		s->targets[kept] = s->targets[i];
+		s->target_nodes[kept++] = s->target_nodes[i];
+	}
+	s->target_count = kept;
+	return search_prepare_scan(s);
 }
 
 static int search_round(struct search *s)
@@ -417,24 +408,10 @@ static int search_round(struct search *s)
 
 	if (!rc)
 		rc = search_pass_windows(s, &s->roots);
-	/* What this has settled is not looked for in the heap: but what was added is not aimed at
-	 * before the next round, lest it be taken for looked for in the roots. */
-	if (!rc) {
-		size_t kept = 0;
-
-		reach_mark_certain(s->reach);
-		for (size_t i = 0; i < s->target_count; i++)
-			if (!reach_node_is_reached(s->reach, s->targets[i].node))
-				s->targets[kept++] = s->targets[i];
-		s->target_count = kept;
-	}
+	if (!rc)
+		rc = search_drop_reached(s);
 	if (rc || !s->target_count)
 		return rc;
-	scan_targets_free(s->scan);
-	s->scan = scan_targets_create(&s->targets[0].start, &s->targets[0].end, sizeof(*s->targets),
-				      s->target_count);
-	if (!s->scan)
-		return ERR_NOMEM;
 	rc = search_pass_windows(s, &s->rest);
 	search_note_expanded(s);
 	return rc;
@@ -497,6 +474,7 @@ int search_run(const struct search_input *in, struct reach **out, struct err *e)
 	}
 	scan_targets_free(s.scan);
 	free(s.targets);
+	free(s.target_nodes);
 	free(s.expanded);
 	free(s.piece_nodes);
 	free(s.roots.v);

@@ -199,7 +199,7 @@ static pid_t capture_find_through(const struct capture *c)
 }
 
 static int capture_while_stopped(struct capture *c, const struct target *t, struct table *table,
-				 struct err *e)
+				 const struct capture_more *more, struct err *e)
 {
 	int rc;
 
@@ -224,11 +224,11 @@ static int capture_while_stopped(struct capture *c, const struct target *t, stru
 	if (!rc && table)
 		table_copy_take(table, &c->table, &c->table_error);
 	c->sleepers_slept = stop_sleepers_slept(c->stop);
-	if (!rc && capture_needs_relatives(c)) {
+	if (!rc && (more || capture_needs_relatives(c))) {
 		c->relative = relatives_find(c->pid, c->through);
 		c->has_uring = target_has_uring(c->through);
 	}
-	return rc;
+	return rc || !more ? rc : more->run(more->ctx, c, e);
 }
 
 struct capture_job {
@@ -236,6 +236,7 @@ struct capture_job {
 	const struct target *target;
 	const struct stop_limits *limits;
 	struct table *table;
+	const struct capture_more *more;
 	struct err *e;
 	int rc;
 };
@@ -251,7 +252,7 @@ static void *capture_run(void *arg)
 	job->rc = stop_begin(job->target->pid, job->limits, &c->stop, job->e);
 	if (job->rc)
 		return NULL;
-	job->rc = capture_while_stopped(c, job->target, job->table, job->e);
+	job->rc = capture_while_stopped(c, job->target, job->table, job->more, job->e);
 	c->pause_ns = stop_end(c->stop);
 	stop_collect_stragglers(c->stop);
 	return NULL;
@@ -272,10 +273,10 @@ static void capture_join(pthread_t thread, pid_t pid)
 /* The stop is taken in a thread of its own: when it ends, the kernel lets go whatever is still
  * traced, even threads that could not be stopped and so could not be detached. */
 int capture_take(const struct target *t, const struct stop_limits *limits, struct table *table,
-		 struct capture **out, struct err *e)
+		 const struct capture_more *more, struct capture **out, struct err *e)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	struct capture_job job = { c, t, limits, table, e, 0 };
+	struct capture_job job = { c, t, limits, table, more, e, 0 };
 	sigset_t job_control, before;
 	pthread_t thread;
 	int rc;

@@ -41,10 +41,16 @@ struct capture {
 	int64_t realtime_ns;
 };
 
-/* Take one, with a copy of `table` (NULL: there is none). On return, failed or not, the process runs
- * again. */
+/* What else is to be done while the process stands still, in the thread that has stopped it. */
+struct capture_more {
+	int (*run)(void *ctx, struct capture *c, struct err *e);
+	void *ctx;
+};
+
+/* Take one, with a copy of `table` (NULL: there is none) and whatever `more` does (NULL: nothing). On
+ * return, failed or not, the process runs again. */
 int capture_take(const struct target *t, const struct stop_limits *limits, struct table *table,
-		 struct capture **out, struct err *e);
+		 const struct capture_more *more, struct capture **out, struct err *e);
 void capture_free(struct capture *c);
 
 /* Thread ids in the process's own namespace: what lock words hold. */

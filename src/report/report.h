@@ -17,6 +17,7 @@ struct report_options {
 	bool all;	  /* list every task, not only those of findings */
 	bool colour;	  /* the output is a terminal that wants colours */
 	size_t max_tasks; /* cut the lists of tasks */
+	const char *why;  /* id of a task to be explained; NULL: none */
 };
 
 struct report_writer {

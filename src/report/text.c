@@ -167,6 +167,8 @@ static int text_put_image(struct text *t)
 	int err;
 
 	text_put_header(t);
+	if (t->o->why)
+		text_put_why(t, t->o->why);
 	err = text_put_findings(t);
 	if (!err && text_wants_hangs(t))
 		err = text_put_hangs(t);

@@ -29,6 +29,9 @@ int text_put_findings(struct text *t);
 int text_put_hangs(struct text *t);
 int text_put_tasks(struct text *t);
 
+/* Why the task of that id is stuck, or is not. */
+void text_put_why(struct text *t, const char *id);
+
 /* "T3 (orders)", "T3-T9, T12 (8 tasks, worker)"; ids take at most `columns`. A name that all
  * threads have from the program says nothing and is left out. */
 void text_format_tasks(const struct model *m, const struct task *const *tasks, size_t n,

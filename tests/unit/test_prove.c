@@ -60,7 +60,7 @@ static struct task *add_mutex_waiter(struct model *m, uint64_t address)
 static void prove(struct model *m)
 {
 	model_number_tasks(m);
-	assert_int_equal(prove_tasks(m), 0);
+	assert_int_equal(prove_tasks(m, NULL), 0);
 }
 
 static void assert_stuck(const struct task *t, enum reason_code reason)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a look, for look.c and look_reach.c.
+ */
+#ifndef STRAND_LOOK_PRIVATE_H
+#define STRAND_LOOK_PRIVATE_H
+
+#include "look.h"
+#include "prove/reach.h"
+#include "readers/capture.h"
+#include "readers/io.h"
+#include "readers/libc.h"
+#include "readers/threads.h"
+#include "stack/stacks.h"
+#include "stack/symbols.h"
+#include "stack/unwind.h"
+#include "target/modules.h"
+#include "target/target.h"
+
+/* Everything a look needs and the model does not: freed at its end. */
+struct look {
+	struct table_copy *copy; /* of a process that is no more */
+	struct target *target;
+	struct capture *capture; /* the last one */
+	struct modules *modules;
+	struct libc *libc;
+	struct unwinder *unwinder; /* reads the memory of `capture` */
+	struct io_names *io_names;
+	struct stacks *stacks;
+	struct symbols *symbols;
+	struct model *model;
+	struct reach *reach; /* NULL: nobody looked for references */
+	int64_t pause_ns;    /* of all stops */
+};
+
+/* From l->capture to l->model, which is empty yet. */
+int look_read(struct look *l, const struct look_options *o, struct err *e);
+
+/* Somebody in l->model may be stuck if nobody live refers to what it waits for (t->candidate is set):
+ * look again, this time at all memory. On success l->capture and l->model are new and l->reach is set,
+ * or they are as they were and a note in the model says why. */
+int look_for_references(struct look *l, const struct look_options *o,
+			const struct stop_limits *limits, struct err *e);
+
+#endif
