@@ -39,6 +39,9 @@
 /* What vector registers take at most: XSAVE with AVX-512 and AMX tiles. */
 #define VECTOR_BYTES_MAX 12288
 
+/* Frames of the C library's below one of the program's. */
+#define LEAF_FRAMES_MAX 12
+
 /* What the first stop has seen of a thread. */
 struct suspect {
 	pid_t tid;
@@ -412,6 +415,45 @@ static unsigned references_helpers(void)
 	return n < 1 ? 1 : n > HELPERS_MAX ? HELPERS_MAX : (unsigned)n;
 }
 
+/* Does the thread wait in a function of the C library's that the program has called, and that calls
+ * nothing of the program's? Then what it has in registers that a call need not keep is over: it is of no
+ * use to the function, and lost to its caller. */
+static bool references_waits_in_leaf(const struct look *l, const struct stop_thread *t)
+{
+	struct unwind_frame frames[LEAF_FRAMES_MAX];
+	bool complete;
+	uint64_t pc = 0;
+	size_t n;
+
+	if (arch_syscall_number(&t->regs) < 0 || !arch_syscall_restarts(&t->regs) ||
+	    libc_kind(l->libc) != LIBC_GLIBC || libc_is_static(l->libc))
+		return false;
+	unwinder_walk(l->unwinder, &t->regs, frames, LEAF_FRAMES_MAX, &n, &complete);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t at = frames[i].ip - !frames[i].exact;
+
+		if (!libc_has_code(l->libc, at))
+			return pc && libc_function_is_leaf(l->libc, pc);
+		pc = at;
+	}
+	return false;
+}
+
+static void references_trim_registers(struct references *r, const struct capture *c)
+{
+	for (size_t i = 0; i < r->piece_count; i++) {
+		struct search_piece *p = &r->pieces[i];
+		uint64_t kept[ARCH_KEPT_MAX];
+
+		if (p->kind != PLACE_REGISTERS ||
+		    !references_waits_in_leaf(r->look, stop_thread(c->stop, p->thread)))
+			continue;
+		p->count = arch_kept_registers(&stop_thread(c->stop, p->thread)->regs, kept) *
+			   sizeof(kept[0]);
+		memcpy(r->registers + (p->bytes - r->registers), kept, p->count);
+	}
+}
+
 /* The argument of a start routine that has not been entered is a root of its thread. */
 static void references_add_arguments(struct references *r)
 {
@@ -478,6 +520,7 @@ static int references_search(struct references *r, struct capture *c,
 	if (!rc)
 		rc = references_make_areas(r, c, e);
 	if (!rc) {
+		references_trim_registers(r, c);
 		references_add_arguments(r);
 		in.heap = r->heap;
 		in.pieces = r->pieces;

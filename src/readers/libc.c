@@ -253,6 +253,19 @@ enum libc_function libc_function_at(const struct libc *l, uint64_t pc)
 	return LIBC_FUNCTION_NONE;
 }
 
+bool libc_function_is_leaf(const struct libc *l, uint64_t pc)
+{
+	switch (libc_function_at(l, pc)) {
+	case LIBC_FUNCTION_NONE:
+	case LIBC_FUNCTION_INTERNAL:
+	case LIBC_FUNCTION_LIBC_LOCK:
+	case LIBC_FUNCTION_ONCE:
+		return false;
+	default:
+		return true;
+	}
+}
+
 uint64_t libc_tid_offset(const struct libc *l)
 {
 	return l->tid_offset;

@@ -33,6 +33,7 @@ enum libc_function {
 	LIBC_FUNCTION_JOIN,
 	LIBC_FUNCTION_SYSCALL,
 	LIBC_FUNCTION_INTERNAL, /* says nothing, but that its caller is the library's too */
+	LIBC_FUNCTION_OUTSIDE,	/* waits for something outside the process */
 };
 
 struct libc;
@@ -56,6 +57,10 @@ bool libc_is_static(const struct libc *l);
 
 /* Which blocking function holds `pc`. */
 enum libc_function libc_function_at(const struct libc *l, uint64_t pc);
+
+/* Is `pc` in a function that may block, and that calls nothing of the program's: whatever it has in
+ * registers that a call need not keep is of no use to its caller. */
+bool libc_function_is_leaf(const struct libc *l, uint64_t pc);
 
 /* Offset of the tid in struct pthread, from the library itself (_thread_db_pthread_tid);
  * 0 if unknown. The thread pointer is the address of struct pthread. */

@@ -7,6 +7,7 @@
 #define STRAND_TARGET_ARCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/user.h>
 
@@ -28,6 +29,11 @@ struct arch_regs {
 uint64_t arch_ip(const struct arch_regs *r);
 uint64_t arch_sp(const struct arch_regs *r);
 uint64_t arch_thread_pointer(const struct arch_regs *r); /* fs_base */
+
+/* The registers that a function has to keep for its caller, and those that tell of the thread (stack
+ * and thread pointer), into `out`; returns how many. */
+#define ARCH_KEPT_MAX 8
+size_t arch_kept_registers(const struct arch_regs *r, uint64_t out[ARCH_KEPT_MAX]);
 
 /* Is the program a 64-bit one? */
 bool arch_is_64bit(const struct arch_regs *r);

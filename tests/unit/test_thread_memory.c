@@ -421,7 +421,7 @@ static int setup(void **state)
 		usleep(1000);
 	usleep(20000);
 	if (target_open(look.pid, &look.target, &e) ||
-	    capture_take(look.target, &limits, NULL, &look.capture, &e) ||
+	    capture_take(look.target, &limits, NULL, NULL, &look.capture, &e) ||
 	    modules_open(look.pid, &look.capture->maps, &look.modules, &e) ||
 	    libc_identify(look.modules, &look.libc, &e) ||
 	    unwinder_create(look.modules, read_process, &look.pid, &look.unwinder, &e))
