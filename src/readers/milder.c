@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "err.h"
+#include "readers/runtimes.h"
 
 static const int exempt_signals[] = {
 #define EXEMPT(number, why) number,
@@ -216,6 +217,14 @@ static void milder_apply_go(const struct threads_input *in, struct model *m)
 	}
 }
 
+static void milder_apply_runtimes(const struct threads_input *in, struct model *m)
+{
+	const char *words = runtimes_find(in->modules);
+
+	if (words)
+		milder_withhold_shared(m, words);
+}
+
 int milder_apply(const struct threads_input *in, struct model *m)
 {
 	int rc = milder_apply_handlers(in, m);
@@ -226,5 +235,6 @@ int milder_apply(const struct threads_input *in, struct model *m)
 	milder_apply_libc(in, m);
 	milder_apply_kernel(in, m);
 	milder_apply_go(in, m);
+	milder_apply_runtimes(in, m);
 	return rc;
 }
