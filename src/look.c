@@ -58,6 +58,21 @@ static int look_describe_modules(const struct look *l)
 	return 0;
 }
 
+void look_note_stop(struct look *l, int64_t ns)
+{
+	l->stops++;
+	l->stopped_ns += ns;
+	if (ns > l->pause_ns)
+		l->pause_ns = ns;
+}
+
+void look_describe_stops(const struct look *l)
+{
+	l->model->stops = l->stops;
+	l->model->stopped_ns = l->stopped_ns;
+	l->model->pause_ns = l->pause_ns;
+}
+
 static int look_describe_process(const struct look *l, const struct look_options *o)
 {
 	struct model *m = l->model;
@@ -68,7 +83,7 @@ static int look_describe_process(const struct look *l, const struct look_options
 	m->exe = model_string(m, l->target->exe);
 	m->moment = o->moment;
 	m->seen = SEEN_FULL;
-	m->pause_ns = l->pause_ns;
+	look_describe_stops(l);
 	while (l->target->argv[n])
 		n++;
 	m->argv = model_alloc(m, (n + 1) * sizeof(*m->argv));
@@ -214,7 +229,7 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 	if (!rc)
 		rc = capture_take(l.target, &limits, o->table, NULL, &l.capture, e);
 	if (!rc) {
-		l.pause_ns = l.capture->pause_ns;
+		look_note_stop(&l, l.capture->pause_ns);
 		rc = look_open_tools(&l, e);
 	}
 	if (!rc)

@@ -29,9 +29,15 @@ struct look {
 	struct stacks *stacks;
 	struct symbols *symbols;
 	struct model *model;
-	struct reach *reach; /* NULL: nobody looked for references */
-	int64_t pause_ns;    /* of all stops */
+	struct reach *reach;	      /* NULL: nobody looked for references */
+	int64_t pause_ns, stopped_ns; /* the longest stop, and all together */
+	unsigned stops;
 };
+
+/* The process has stood still for that long. */
+void look_note_stop(struct look *l, int64_t ns);
+/* … and now the model knows of it. */
+void look_describe_stops(const struct look *l);
 
 /* From l->capture to l->model, which is empty yet. */
 int look_read(struct look *l, const struct look_options *o, struct err *e);

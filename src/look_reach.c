@@ -584,7 +584,7 @@ static int references_try(struct references *r, const struct look_options *o,
 	rc = capture_take(r->look->target, limits, o->table, &more, c, e);
 	if (rc)
 		return rc;
-	r->look->pause_ns += (*c)->pause_ns;
+	look_note_stop(r->look, (*c)->pause_ns);
 	if (!r->withheld[0] && !references_same_files(&r->look->capture->maps, &(*c)->maps))
 		references_withhold(r, "libraries were loaded or unloaded meanwhile");
 	if (!r->withheld[0] && !r->in_place) {
@@ -661,7 +661,7 @@ int look_for_references(struct look *l, const struct look_options *o,
 	} else if (!rc) {
 		model_note(l->model, "who could wake a task through memory was not looked at: %s",
 			   r.withheld);
-		l->model->pause_ns = l->pause_ns;
+		look_describe_stops(l);
 	}
 	references_forget_stop(&r);
 	capture_free(c);

@@ -245,7 +245,9 @@ struct model {
 	/* the look */
 	enum model_seen seen;
 	enum model_proof proof;
-	int64_t pause_ns;
+	int64_t pause_ns;   /* the longest of its stops */
+	int64_t stopped_ns; /* all of them together */
+	unsigned stops;
 	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
 				      * why ("io_uring is in use"); static or the model's */
 	bool cancels;		     /* some module imports pthread_cancel */

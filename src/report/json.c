@@ -359,6 +359,8 @@ static void json_put_look(struct json_out *out)
 	json_put_key(out, "seen", json_string(seen[m->seen]));
 	json_put_key(out, "proof", json_string(proof[m->proof]));
 	json_put_key(out, "pause_ns", json_integer(m->pause_ns));
+	json_put_key(out, "stops", json_integer(m->stops));
+	json_put_key(out, "stopped_ns", json_integer(m->stopped_ns));
 	json_put_key(out, "summary",
 		     json_pack("{s:o, s:o, s:o, s:o, s:i, s:o}", "tasks", json_count(m->task_count),
 			       "stuck", json_count(selection_count_verdict(m, VERDICT_STUCK)),

@@ -82,8 +82,12 @@ static void text_format_look(const struct model *m, char *buf, size_t size)
 		return;
 	}
 	chain_format_duration(m->pause_ns, pause, sizeof(pause));
-	snprintf(buf, size, "(stopped for %s%s)", pause,
-		 moments[m->moment] ? moments[m->moment] : "");
+	if (m->stops > 1)
+		snprintf(buf, size, "(stopped %u times, at most %s%s)", m->stops, pause,
+			 moments[m->moment] ? moments[m->moment] : "");
+	else
+		snprintf(buf, size, "(stopped for %s%s)", pause,
+			 moments[m->moment] ? moments[m->moment] : "");
 }
 
 /* One line: the path of the program gives way if there is too little room. */
