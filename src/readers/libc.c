@@ -126,7 +126,9 @@ static uint64_t libc_read_tid_offset(const struct libc *l, const struct modules 
 	struct module_symbol sym;
 	uint32_t field[3];
 
-	if (!module_find_symbol(m, "_thread_db_pthread_tid", l->is_static, &sym) ||
+	/* libpthread does not export it. */
+	if (!module_find_symbol(m, "_thread_db_pthread_tid", l->is_static || m == l->libpthread,
+				&sym) ||
 	    modules_read(mods, sym.address, field, sizeof(field)) != sizeof(field))
 		return 0;
 	if (field[0] != 32 || field[2] < 16 || field[2] > 65536 || field[2] % 4)
