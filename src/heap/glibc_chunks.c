@@ -234,18 +234,13 @@ int glibc_walk_heaps(struct glibc *g, const struct arena *a)
 {
 	uint64_t first = a->at - g->layout->heap_info_bytes;
 	uint64_t at = a->top & ~(HEAP_ALIGNMENT - 1);
-	size_t left = g->in->maps->n;
+	size_t left = first % HEAP_ALIGNMENT ? 0 : g->in->maps->n;
 	struct heap_info h;
-	int rc = 0;
+	int rc;
 
-	if (first % HEAP_ALIGNMENT == 0) {
-		for (; left && heap_info_read(g, at, &h) && h.arena == a->at; at = h.prev) {
-			rc = heap_info_walk(g, a, at, &h);
-			if (rc || at == first)
-				break;
-			left--;
-		}
-		if (rc || (at == first && left && h.arena == a->at))
+	for (; left && heap_info_read(g, at, &h) && h.arena == a->at; at = h.prev, left--) {
+		rc = heap_info_walk(g, a, at, &h);
+		if (rc || at == first)
 			return rc;
 	}
 	heap_drop(g->heap, a->at);

@@ -11,6 +11,10 @@
 
 #include "heap/glibc_private.h"
 
+/* Long lists that leap about cost a read for each chunk: at most so many, and one for each 16 KiB of
+ * heap. What remains is taken for used, which costs nothing but precision. */
+#define READS_MOST 4096u
+
 #define TLS_MOST (UINT64_C(4) << 20) /* of thread-locals more is not searched */
 
 struct cache {
@@ -45,9 +49,10 @@ static struct region *used_chunk(struct glibc *g, uint64_t at, uint64_t size)
 }
 
 /* False if the list is not what it should be. */
-static bool fast_walk(struct glibc *g, const struct arena *a, uint64_t at, uint64_t size)
+static bool fast_walk(struct glibc *g, const struct arena *a, uint64_t at, uint64_t size,
+		      size_t reads_most)
 {
-	while (at) {
+	while (at && g->window.line_reads < reads_most) {
 		struct region *r = heap_chunks_at(g->heap, at);
 
 		/* The rest is in a heap that was not resolved. */
@@ -65,10 +70,14 @@ static bool fast_walk(struct glibc *g, const struct arena *a, uint64_t at, uint6
 
 int glibc_walk_fast(struct glibc *g, const struct arena *a)
 {
+	size_t reads_most = g->window.line_reads + READS_MOST;
 	uint64_t i;
 
+	for (i = 0; i < g->heap->count; i++)
+		if (g->heap->regions[i].arena == a->at)
+			reads_most += g->heap->regions[i].blocks.pages / 4;
 	for (i = 0; i < ARENA_FAST_COUNT; i++) {
-		if (fast_walk(g, a, a->fast[i], CHUNK_MIN + 16 * i))
+		if (fast_walk(g, a, a->fast[i], CHUNK_MIN + 16 * i, reads_most))
 			continue;
 		heap_drop(g->heap, a->at);
 		return heap_add_trouble(g->heap, "arena 0x%llx: a fastbin that is broken",

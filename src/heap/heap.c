@@ -320,6 +320,11 @@ enum heap_place heap_find(const struct heap *h, uint64_t address, struct extent 
 	if (i == h->piece_count || address >= h->pieces[i].at.end)
 		return HEAP_NOWHERE;
 	r = &h->regions[h->pieces[i].region];
+	/* A region begins with records: nobody but the allocator points to its first byte, but
+	 * perhaps to the end of what lies before it. */
+	if (i && address == h->pieces[i].at.start && address == h->pieces[i - 1].at.end &&
+	    h->regions[h->pieces[i - 1].region].kind == REGION_MAPPED)
+		r = &h->regions[h->pieces[i - 1].region];
 	switch (r->kind) {
 	case REGION_CHUNKS:
 		return find_in_blocks(&r->blocks, address, out);

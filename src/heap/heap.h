@@ -21,7 +21,8 @@
 struct heap_input {
 	struct memory_source memory;
 	const struct maps *maps;
-	const struct extent *pages; /* what of it holds anything (target/pages.h), ascending */
+	const struct extent *pages; /* what of it holds anything (target/pages.h), ascending;
+				     * NULL: not known, all may be read */
 	size_t page_count;
 	int glibc_minor;    /* 36 for 2.36; 0: another library, or not known: all is coarse */
 	struct extent data; /* writable data of the C library (static program: of the program) */
@@ -60,7 +61,11 @@ const char *const *heap_troubles(const struct heap *h, size_t *n);
 const struct extent *heap_regions(const struct heap *h, size_t *n);
 
 /* What `address` lies in, and that thing's usable bytes: *out is set for HEAP_BLOCK and HEAP_FREE. A block
- * is found by any address from its first usable byte to one past its last. */
+ * is found by any address from its first usable byte to one past its last; but where a region
+ * ends with a block (only one that has its own mapping does), one past it is outside the region,
+ * perhaps in another mapping: who has a pointer there asks for `address - 1`, too.
+ *
+ * An aligned block with its own mapping is found with what lies before it in that mapping. */
 enum heap_place heap_find(const struct heap *h, uint64_t address, struct extent *out);
 
 /* Bytes of strand's own memory that `h` takes, and bytes of the process's that it describes. */

@@ -88,6 +88,7 @@ _Bool window_word(struct window *w, uint64_t address, uint64_t *out)
 	size_t offset = (size_t)(address - at);
 
 	if (line->at != at || !line->have) {
+		w->line_reads++;
 		line->at = at;
 		line->have = w->memory.read(w->memory.ctx, at, bytes,
 					    window_present(w, at, WINDOW_LINE));

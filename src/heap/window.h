@@ -31,6 +31,7 @@ struct window {
 	size_t ahead;	     /* how much to read next */
 	uint8_t *line_bytes; /* WINDOW_LINES pages */
 	struct window_line lines[WINDOW_LINES];
+	size_t line_reads; /* lines read so far */
 };
 
 /* 0 or ERR_NOMEM. `pages` stays the caller's. */

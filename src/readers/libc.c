@@ -61,13 +61,20 @@ static int libc_range_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* A static program has all symbols, if any; libpthread.so.0 keeps its own for debuggers, which need
+ * more of it than it exports. */
+static bool libc_has_symtab(const struct libc *l, const struct module *m)
+{
+	return l->is_static || m == l->libpthread;
+}
+
 static void libc_add_functions(struct libc *l, const struct module *m)
 {
 	for (size_t i = 0; i < LIBC_FUNCTION_COUNT; i++) {
 		struct module_symbol sym;
 		struct libc_range *r = &l->ranges[l->range_count];
 
-		if (!module_find_symbol(m, libc_functions[i].name, l->is_static, &sym))
+		if (!module_find_symbol(m, libc_functions[i].name, libc_has_symtab(l, m), &sym))
 			continue;
 		r->start = sym.address;
 		r->end = sym.address + (sym.bytes ? sym.bytes : 1);
@@ -126,7 +133,7 @@ static uint64_t libc_read_tid_offset(const struct libc *l, const struct modules 
 	struct module_symbol sym;
 	uint32_t field[3];
 
-	if (!module_find_symbol(m, "_thread_db_pthread_tid", l->is_static, &sym) ||
+	if (!module_find_symbol(m, "_thread_db_pthread_tid", libc_has_symtab(l, m), &sym) ||
 	    modules_read(mods, sym.address, field, sizeof(field)) != sizeof(field))
 		return 0;
 	if (field[0] != 32 || field[2] < 16 || field[2] > 65536 || field[2] % 4)

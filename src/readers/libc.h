@@ -82,9 +82,10 @@ struct libc_layout {
 				* thread-locals begin; 0: not known */
 	uint64_t tls_modules;  /* address of the pointer to the list of modules with thread-locals;
 				* 0: not known */
-	uint64_t stacks_used, stacks_user; /* addresses of the heads of the lists of stacks that
-					    * the library made and that the program gave; 0: not
-					    * known (before 2.34, static programs) */
+	/* Addresses of the heads of its lists of stacks: in use and made by it, in use and given by the
+	 * program, kept for new threads; of the bytes of the last, of a word for the element that is
+	 * being moved, and of the lock of all that. 0: not known. */
+	uint64_t stacks_used, stacks_user, stacks_cached, cached_bytes, in_flight, stacks_lock;
 };
 
 /* False if the library is no glibc of a known release, or does not say. */

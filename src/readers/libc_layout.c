@@ -29,7 +29,7 @@ static bool layout_read_words(const struct layout_work *w, const char *name, uin
 {
 	struct module_symbol sym;
 
-	return module_find_symbol(w->threads, name, libc_is_static(w->libc), &sym) &&
+	return module_find_symbol(w->threads, name, true, &sym) &&
 	       modules_read(w->mods, sym.address, words, n * sizeof(*words)) == n * sizeof(*words);
 }
 
@@ -60,6 +60,46 @@ static bool layout_read_descriptor(const struct layout_work *w, struct libc_layo
 	       out->start_routine + 32 < bytes;
 }
 
+/* The lists of stacks have been in the loader's data since 2.34: the third follows the second, and all
+ * that belongs to it comes behind (sysdeps/generic/ldsodefs.h). */
+static void layout_read_lists(const struct layout_work *w, uint64_t global, struct libc_layout *out)
+{
+	uint64_t used = layout_read_field(w, "_thread_db_rtld_global__dl_stack_used", 128);
+	uint64_t user = layout_read_field(w, "_thread_db_rtld_global__dl_stack_user", 128);
+
+	if (!used || user != used + 16)
+		return;
+	out->stacks_used = global + used;
+	out->stacks_user = global + user;
+	out->stacks_cached = out->stacks_user + 16;
+	out->cached_bytes = out->stacks_cached + 16;
+	out->in_flight = out->cached_bytes + 8;
+	out->stacks_lock = out->in_flight + 8;
+}
+
+/* Before that they are variables of libpthread, which the file may name (nptl/allocatestack.c). */
+static void layout_find_lists(const struct layout_work *w, struct libc_layout *out)
+{
+	const struct {
+		const char *name;
+		uint64_t *at;
+	} variables[] = {
+		{ "stack_used", &out->stacks_used },
+		{ "__stack_user", &out->stacks_user },
+		{ "stack_cache", &out->stacks_cached },
+		{ "stack_cache_actsize", &out->cached_bytes },
+		{ "in_flight_stack", &out->in_flight },
+		{ "stack_cache_lock", &out->stacks_lock },
+	};
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		struct module_symbol sym;
+
+		if (module_find_symbol(w->threads, variables[i].name, true, &sym))
+			*variables[i].at = sym.address;
+	}
+}
+
 /* What is in the loader's data; nothing of it in a static program. */
 static void layout_read_loader(const struct layout_work *w, struct libc_layout *out)
 {
@@ -76,12 +116,11 @@ static void layout_read_loader(const struct layout_work *w, struct libc_layout *
 		out->loader = m;
 		at = layout_read_field(w, "_thread_db_rtld_global__dl_tls_dtv_slotinfo_list", 64);
 		out->tls_modules = at ? global.address + at : 0;
-		at = layout_read_field(w, "_thread_db_rtld_global__dl_stack_used", 128);
-		out->stacks_used = at ? global.address + at : 0;
-		at = layout_read_field(w, "_thread_db_rtld_global__dl_stack_user", 128);
-		out->stacks_user = at ? global.address + at : 0;
-		return;
+		layout_read_lists(w, global.address, out);
+		break;
 	}
+	if (w->threads != out->libc)
+		layout_find_lists(w, out);
 }
 
 /* The library's own thread-local, which it exports for its other parts. */

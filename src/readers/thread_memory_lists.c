@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * glibc's lists of thread stacks, in the loader's data since 2.34: those in use that it made itself,
- * those in use that the program gave, those it keeps for new threads; after them the bytes of the
- * last, a word for changes under way, and a lock (sysdeps/generic/ldsodefs.h).
+ * glibc's lists of thread stacks: those in use that it made itself, those in use that the program gave,
+ * those it keeps for new threads; with the last go the sum of its bytes, a word for a change under
+ * way, and a lock.
  *
  * The last list is believed only if nothing is being changed, every link agrees with its neighbours,
  * each stack is a mapping of its own kind whose thread has ended, and the bytes add up exactly.
@@ -15,12 +15,6 @@
 #define LIST_BYTES 16
 #define PAGE_BYTES 4096ull
 #define STACKS_MAX 65536
-
-/* What follows the head of the list of cached stacks. */
-struct cache_state {
-	uint64_t bytes, in_flight;
-	uint32_t lock;
-};
 
 /* Read the links of the element at `at` if those of its neighbours lead back to it. */
 static bool read_links(const struct thread_memory_work *w, uint64_t at, uint64_t links[2])
@@ -148,37 +142,44 @@ static bool is_disjoint(const struct extent *v, size_t n)
 	return true;
 }
 
+/* Is nothing of the lists being changed? *bytes is how many the cached stacks have together. */
+static bool is_at_rest(const struct thread_memory_work *w, uint64_t *bytes)
+{
+	const struct libc_layout *l = &w->layout;
+	uint64_t in_flight;
+	uint32_t lock;
+
+	return l->stacks_cached && l->cached_bytes && l->in_flight && l->stacks_lock &&
+	       source_read(w->memory, l->cached_bytes, bytes, sizeof(*bytes)) &&
+	       source_read(w->memory, l->in_flight, &in_flight, sizeof(in_flight)) && !in_flight &&
+	       source_read(w->memory, l->stacks_lock, &lock, sizeof(lock)) && !lock;
+}
+
 /* A forked process keeps the stacks of its parent's other threads in that list; what its program
  * still has there is not for us to say. */
-static int find_cached(const struct thread_memory_work *w, uint64_t head,
-		       struct thread_memories *out)
+static int find_cached(const struct thread_memory_work *w, struct thread_memories *out)
 {
-	struct cache_state state;
-	uint64_t sum;
+	uint64_t bytes, sum;
 	int rc;
 
-	if (w->in->target->forked ||
-	    !source_read(w->memory, head + LIST_BYTES, &state, sizeof(state)) || state.in_flight ||
-	    state.lock)
+	if (w->in->target->forked || !is_at_rest(w, &bytes))
 		return 0;
-	rc = walk_cache(w, head, out, &sum);
+	rc = walk_cache(w, w->layout.stacks_cached, out, &sum);
 	if (rc < 0)
 		return rc;
 	if (out->cached_count)
 		qsort(out->cached, out->cached_count, sizeof(*out->cached), compare_start);
-	if (!rc || sum != state.bytes || !is_disjoint(out->cached, out->cached_count))
+	if (!rc || sum != bytes || !is_disjoint(out->cached, out->cached_count))
 		out->cached_count = 0;
 	return 0;
 }
 
 int thread_memory_find_lists(const struct thread_memory_work *w, struct thread_memories *out)
 {
-	uint64_t used = w->layout.stacks_used, user = w->layout.stacks_user;
-
-	add_head(w, out, used);
-	add_head(w, out, user);
-	if (!used || user != used + LIST_BYTES || out->list_count != 2)
+	add_head(w, out, w->layout.stacks_used);
+	add_head(w, out, w->layout.stacks_user);
+	if (out->list_count != 2)
 		return 0;
-	add_head(w, out, user + LIST_BYTES);
-	return out->list_count == 3 ? find_cached(w, user + LIST_BYTES, out) : 0;
+	add_head(w, out, w->layout.stacks_cached);
+	return out->list_count == 3 ? find_cached(w, out) : 0;
 }
