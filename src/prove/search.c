@@ -345,6 +345,9 @@ static int search_target_node(struct search *s, uint32_t node)
 	reach_node_extent(s->reach, node, &kind, &start, &end);
 	if (!search_leads_on(kind))
 		return 0;
+	/* Nothing ends where a frame does: its last word is the return address. */
+	if (kind == PLACE_STACK || kind == PLACE_MAIN_FRAME)
+		end--;
 	return kind == PLACE_MAPPING ? search_add_mapping(s, start, node)
 				     : search_add_target(s, start, end, node);
 }

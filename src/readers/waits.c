@@ -213,6 +213,17 @@ static void waits_read_rwlock(const struct waits_context *c, struct object *o)
 		o->readers = rw.readers >> RWLOCK_READER_SHIFT;
 }
 
+/* A word this near above its waiter's stack pointer is in a frame of the C library's own. */
+#define OWN_FRAME_BYTES 256
+
+/* glibc parks a thread for good on a word of its own frame when the kernel finds that a
+ * priority-inheritance lock would deadlock: without the name of the function it looks like a
+ * semaphore. */
+static bool waits_is_parked(const struct stop_thread *t, const struct futex_call *call)
+{
+	return call->word >= arch_sp(&t->regs) && call->word - arch_sp(&t->regs) < OWN_FRAME_BYTES;
+}
+
 /* What each meaning of a futex becomes in the model. */
 static const struct {
 	enum wait_op op;
@@ -298,6 +309,8 @@ static int waits_read_futex(const struct waits_context *c, const struct stop_thr
 	if (!futex_is_asleep(&t->regs, call, word))
 		return 0; /* it is being woken: running */
 	futex_classify(c->in->libc, call, pcs, n, joined != NULL, &meaning);
+	if (meaning.kind == FUTEX_MEANS_SEMAPHORE && waits_is_parked(t, call))
+		meaning.kind = FUTEX_MEANS_UNKNOWN;
 	w = model_alloc(c->model, sizeof(*w));
 	if (!w)
 		return ERR_NOMEM;
