@@ -126,7 +126,7 @@ static void test_all_threads_stop_and_go(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 6; i++) {
 		assert_int_equal(stop_begin(c.pid, &limits, &s, &e), 0);
 		assert_int_equal(stop_count(s), 21);
 		for (size_t k = 0; k < stop_count(s); k++) {
