@@ -34,6 +34,9 @@
 
 /* The allocator may be in the middle of something: how often to try, and how long to wait. */
 #define TRIES	    4
+/* A tick of an event loop may come later by this once: without the registers of who waits for it
+ * nothing could be proved. */
+#define TICK_NS	    1000000000
 #define TRY_STEP_NS 2000000
 
 /* What vector registers take at most: XSAVE with AVX-512 and AMX tiles. */
@@ -578,10 +581,12 @@ static int references_try(struct references *r, const struct look_options *o,
 			  const struct stop_limits *limits, struct capture **c, struct err *e)
 {
 	struct capture_more more = { references_while_stopped, r };
+	struct stop_limits own = *limits;
 	int rc;
 
+	own.late_ns = TICK_NS;
 	references_reserve(r);
-	rc = capture_take(r->look->target, limits, o->table, &more, c, e);
+	rc = capture_take(r->look->target, &own, o->table, &more, c, e);
 	if (rc)
 		return rc;
 	look_note_stop(r->look, (*c)->pause_ns);

@@ -64,6 +64,9 @@ bool arch_is_transfer(const struct arch_regs *r);
 /* Is this a call whose time limit would begin anew if it were stopped in its sleep? */
 bool arch_restarts_limit(const struct arch_regs *r);
 
+/* … and the limit, if it stands in a register: 0 if not. */
+int64_t arch_limit_ns(const struct arch_regs *r);
+
 /* Is this a call on a descriptor (its first argument) that ends in time if the descriptor is a
  * socket with a time limit? SO_RCVTIMEO or SO_SNDTIMEO if so, else 0. */
 int arch_socket_limit_option(const struct arch_regs *r);

@@ -147,6 +147,17 @@ bool arch_restarts_limit(const struct arch_regs *r)
 	}
 }
 
+int64_t arch_limit_ns(const struct arch_regs *r)
+{
+	switch (arch_syscall_number(r)) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+		return (int64_t)(int)arch_syscall_argument(r, 3) * 1000000;
+	default:
+		return 0;
+	}
+}
+
 int arch_socket_limit_option(const struct arch_regs *r)
 {
 	switch (arch_syscall_number(r)) {

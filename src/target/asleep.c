@@ -88,8 +88,9 @@ static bool asleep_socket_has_limit(pid_t pid, int fd, int option)
 	return limit.tv_sec || limit.tv_usec;
 }
 
-bool asleep_is_best_left(pid_t pid, pid_t tid, struct asleep *out)
+bool asleep_is_best_left(pid_t pid, pid_t tid, int64_t late_ns, struct asleep *out)
 {
+	int64_t limit_ns;
 	int option;
 
 	if (!asleep_read_call(pid, tid, &out->regs))
@@ -99,6 +100,9 @@ bool asleep_is_best_left(pid_t pid, pid_t tid, struct asleep *out)
 	    asleep_socket_has_limit(pid, (int)arch_syscall_argument(&out->regs, 0), option))
 		arch_mark_limited(&out->regs);
 	else if (!arch_is_transfer(&out->regs) && !arch_restarts_limit(&out->regs))
+		return false;
+	limit_ns = arch_limit_ns(&out->regs);
+	if (limit_ns > 0 && limit_ns <= late_ns)
 		return false;
 	return asleep_read_switches(pid, tid, &out->switches);
 }

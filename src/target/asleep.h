@@ -23,9 +23,9 @@ struct asleep {
 	uint64_t switches;     /* how often the thread has given up a processor */
 };
 
-/* Is thread `tid` of process `pid` asleep in such a call? Fills *out if so. Stops nobody; takes
- * some microseconds, more for sockets. */
-bool asleep_is_best_left(pid_t pid, pid_t tid, struct asleep *out);
+/* Is thread `tid` of process `pid` asleep in such a call? Fills *out if so. A limit of at most
+ * `late_ns` may begin anew. Stops nobody; takes some microseconds, more for sockets. */
+bool asleep_is_best_left(pid_t pid, pid_t tid, int64_t late_ns, struct asleep *out);
 
 /* Has it slept ever since? */
 bool asleep_still_is(pid_t pid, pid_t tid, const struct asleep *a);

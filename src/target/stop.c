@@ -125,6 +125,7 @@ int stop_begin(pid_t pid, const struct stop_limits *limits, struct stop **out, s
 	s->pid = pid;
 	s->max_pause_ns = limits->max_pause_ns;
 	s->thread_wait_ns = limits->thread_wait_ns;
+	s->late_ns = limits->late_ns;
 	for (int i = 0; stop_should_try(s, limits, i); i++) {
 		if (i) {
 			stop_release(s);

@@ -27,11 +27,13 @@ struct stop_limits {
 	int64_t max_pause_ns;	/* the whole stop ends after that long */
 	int64_t thread_wait_ns; /* how long one thread may take to stop after its interrupt */
 	int tries;		/* how often to let go and try again when one does not */
+	int64_t late_ns;	/* a call whose time limit a stop would begin anew may end later by
+				 * that much: it is left asleep if its limit is longer */
 };
 
-#define STOP_LIMITS_DEFAULT             \
-	{                               \
-		2000000000, 20000000, 3 \
+#define STOP_LIMITS_DEFAULT                \
+	{                                  \
+		2000000000, 20000000, 3, 0 \
 	}
 
 enum stop_thread_state {

@@ -32,7 +32,7 @@ struct stop {
 	struct slot *v; /* ascending by tid */
 	size_t n, room;
 	int64_t begin_ns, end_ns; /* of the stop; begin 0: not begun */
-	int64_t max_pause_ns, thread_wait_ns;
+	int64_t max_pause_ns, thread_wait_ns, late_ns;
 	int refused_errno; /* why a seize was refused */
 };
 

@@ -94,7 +94,7 @@ static enum stop_thread_state stop_unseizable_state(pid_t pid, pid_t tid)
 
 static bool stop_leaves_asleep(const struct stop *s, struct slot *t)
 {
-	if (!asleep_is_best_left(s->pid, t->thread.tid, &t->asleep))
+	if (!asleep_is_best_left(s->pid, t->thread.tid, s->late_ns, &t->asleep))
 		return false;
 	t->thread.regs = t->asleep.regs;
 	t->phase = SLOT_LET_GO;
