@@ -345,12 +345,21 @@ static void test_descriptors(void **state)
 	}
 }
 
+/* A sanitizer begins threads in a routine of its own. */
+#ifdef __SANITIZE_ADDRESS__
+#define OTHERS_BEGIN true
+#else
+#define OTHERS_BEGIN false
+#endif
+
 static void test_start_routine(void **state)
 {
 	const struct thread_memory *t = find_role(ROLE_NO_GUARD);
 	uint64_t words[2];
 
 	(void)state;
+	if (OTHERS_BEGIN)
+		skip();
 	assert_int_equal(t->link_count, 2);
 	assert_true(source_read(&look.memory, t->links[1].start, words, sizeof(words)));
 	assert_int_equal(words[1], ROLE_NO_GUARD);
@@ -369,7 +378,8 @@ static void test_unborn(void **state)
 	assert_true(t->argument == 0);
 	t = find_role(ROLE_RECORDED);
 	assert_false(t->begun);
-	assert_true(t->argument && t->argument == board->argument);
+	if (!OTHERS_BEGIN)
+		assert_true(t->argument && t->argument == board->argument);
 }
 
 static void test_cached(void **state)
