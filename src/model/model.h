@@ -48,6 +48,13 @@ enum reason_code {
 #undef REASON
 };
 
+/* What can hold an object, or refer to one. */
+enum place_kind {
+#define PLACE(constant, name) PLACE_##constant,
+#include "model/places.def"
+#undef PLACE
+};
+
 enum task_kind { TASK_THREAD, TASK_GOROUTINE, TASK_COROUTINE };
 enum task_state { STATE_RUNNING, STATE_BLOCKED, STATE_SLEEPING, STATE_IO, STATE_ENDED };
 enum verdict { VERDICT_NONE, VERDICT_STUCK, VERDICT_ALIVE, VERDICT_UNJOINED };
@@ -58,6 +65,7 @@ const char *wait_op_words(enum wait_op op);
 const char *reason_code_name(enum reason_code c);
 const char *task_state_name(enum task_state s);
 const char *task_kind_name(enum task_kind k);
+const char *place_kind_name(enum place_kind k);
 const char *verdict_name(enum verdict v);
 const char *moment_name(enum moment m);
 
@@ -91,20 +99,6 @@ enum owner_state {
 	OWNER_FOREIGN, /* a task of another process; the wait is live; `owner_tid` */
 };
 
-/* What can hold an object, or refer to one. */
-enum place_kind {
-	PLACE_STATIC,	  /* data of a module: everybody's */
-	PLACE_KERNEL,	  /* something that the kernel holds for the process */
-	PLACE_REGISTERS,  /* of `task` */
-	PLACE_STACK,	  /* a frame of `task` */
-	PLACE_LOCALS,	  /* thread-locals of `task` */
-	PLACE_DESCRIPTOR, /* its thread-specific data */
-	PLACE_MAIN_FRAME, /* the frame that main has left by returning */
-	PLACE_BLOCK,	  /* handed out by an allocator */
-	PLACE_MAPPING,	  /* memory whose blocks are not known */
-	PLACE_HANDLE,	  /* a thread, by its pthread_t */
-};
-
 /* A place on the way to an object: the word at `at` in it leads to the next one, or is the object. */
 struct place {
 	enum place_kind kind;
@@ -114,6 +108,7 @@ struct place {
 	uint64_t at;	  /* 0: no memory */
 	const char *name; /* symbol at `at`, "epoll data of descriptor 5"; NULL */
 	const char *type; /* of the place, by debug information ("struct pool"); NULL: not known */
+	const char *member; /* of that type, which lies at `at` ("queue", "shards[2].lock"); NULL */
 };
 
 struct object {

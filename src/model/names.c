@@ -2,7 +2,7 @@
 /*
  * Names of kinds, operations, states and verdicts, as reports spell them. Values outside an
  * enumeration give "?": a name never crashes a report. What has a table (kinds.def, ops.def,
- * reasons.def) is expanded from it; the short rest stands here in the order of model.h.
+ * reasons.def, places.def) is expanded from it; the short rest stands here in the order of model.h.
  */
 #include "model/model.h"
 
@@ -55,6 +55,17 @@ const char *reason_code_name(enum reason_code c)
 	};
 
 	return name_at(names, COUNT(names), c);
+}
+
+const char *place_kind_name(enum place_kind k)
+{
+	static const char *const names[] = {
+#define PLACE(constant, name) name,
+#include "model/places.def"
+#undef PLACE
+	};
+
+	return name_at(names, COUNT(names), k);
 }
 
 const char *task_state_name(enum task_state s)

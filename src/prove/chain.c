@@ -427,6 +427,25 @@ static const char *chain_find_excuse(const struct model *m, const struct task *t
 	return NULL;
 }
 
+/* It was looked for who reaches the object, and somebody live does. */
+static void chain_describe_reached(const struct task *t, struct words *w)
+{
+	const struct object *o = t->wait->object;
+	const struct place *root = &o->path[0];
+
+	if (root->task == t) { /* at the first of the two stops it was live still */
+		words_add(w, "not proved: it came to this wait only a moment ago");
+		return;
+	}
+	words_add(w, "not stuck: ");
+	if (root->task && places_is_own(root))
+		chain_add_live(w, root->task);
+	else
+		words_add(w, places_is_own(root) ? "a live thread" : "any live task");
+	words_add(w, " may %s: ", chain_waking_word(o->kind));
+	places_describe_reached(o, w);
+}
+
 static bool chain_describe_live_wait(const struct model *m, const struct task *end,
 				     struct chain_wakers *wakers, struct words *w)
 {
@@ -442,8 +461,7 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 		return false;
 	}
 	if (o->path_length) {
-		words_add(w, "not stuck: somebody live can %s: ", chain_waking_word(o->kind));
-		places_describe_reached(o, w);
+		chain_describe_reached(end, w);
 		return true;
 	}
 	if (wakers->model != m)

@@ -7,19 +7,6 @@
 #define TASKS_SHOWN_MAX 4
 #define NAME_SHOWN_MAX	60
 
-/* The word of a kind as a person says it. */
-static const char *places_object_word(enum object_kind kind)
-{
-	switch (kind) {
-	case OBJECT_COND:
-		return "condition";
-	case OBJECT_FUTEX:
-		return "futex word";
-	default:
-		return object_kind_name(kind);
-	}
-}
-
 static void places_add_tasks(struct words *w, const struct object *o)
 {
 	size_t shown = o->referrer_count < TASKS_SHOWN_MAX ? o->referrer_count : TASKS_SHOWN_MAX;
@@ -38,7 +25,7 @@ void places_describe_unreached(const struct task *t, struct words *w)
 {
 	const struct object *o = t->wait->object;
 
-	words_add(w, "no live task can reach the %s", places_object_word(o->kind));
+	words_add(w, "no live task can reach the %s", object_kind_name(o->kind));
 	if (!o->home)
 		return;
 	if (!o->referrer_count)
@@ -50,79 +37,93 @@ void places_describe_unreached(const struct task *t, struct words *w)
 	else {
 		words_add(w, ": only ");
 		places_add_tasks(w, o);
-		words_add(w, " refer to it, which are stuck");
+		words_add(w, " refer to it, all stuck");
 	}
 }
 
-static void places_add_type(const struct place *p, struct words *w)
+static void places_add_quoted(struct words *w, const char *before, const char *name)
 {
-	if (!p->type)
+	if (!name)
 		return;
-	words_add(w, ", `");
-	words_add_name(w, p->type, NAME_SHOWN_MAX);
+	words_add(w, "%s`", before);
+	words_add_name(w, name, NAME_SHOWN_MAX);
 	words_add(w, "`");
+}
+
+/* Whose, if it is a task's own; it may be one that has no number. */
+static const char *places_whose(const struct place *p)
+{
+	return p->task ? p->task->id : "a thread";
 }
 
 void places_describe_home(const struct object *o, struct words *w)
 {
 	const struct place *p = o->home;
-	unsigned long long start, bytes, offset;
 
 	if (!p)
 		return;
-	start = p->start;
-	bytes = p->bytes;
-	offset = o->address - p->start;
 	switch (p->kind) {
 	case PLACE_BLOCK:
-		words_add(w, "it lies %llu bytes into a heap block of %llu at 0x%llx", offset,
-			  bytes, start);
+		words_add(w, "it lies %llu bytes into a heap block of %llu at 0x%llx",
+			  (unsigned long long)(o->address - p->start), (unsigned long long)p->bytes,
+			  (unsigned long long)p->start);
 		break;
 	case PLACE_MAPPING:
-		words_add(w, "it lies %llu bytes into memory mapped at 0x%llx", offset, start);
+		words_add(w, "it lies %llu bytes into memory mapped at 0x%llx",
+			  (unsigned long long)(o->address - p->start),
+			  (unsigned long long)p->start);
 		break;
 	case PLACE_STACK:
+		words_add(w, "it lies on the stack of %s", places_whose(p));
+		break;
 	case PLACE_LOCALS:
-		words_add(w, "it lies %s of %s",
-			  p->kind == PLACE_STACK ? "on the stack" : "in thread-locals",
-			  p->task ? p->task->id : "a thread");
+		words_add(w, "it lies in thread-locals of %s", places_whose(p));
 		break;
 	case PLACE_MAIN_FRAME:
-		words_add(w, "it lies where main had its frame");
+		words_add(w, "it lies in the frame that main had");
 		break;
 	default:
-		break;
+		return;
 	}
-	places_add_type(p, w);
+	places_add_quoted(w, ", ", p->type);
+	places_add_quoted(w, p->type ? ": member " : ", ", p->member);
 }
 
+bool places_is_own(const struct place *p)
+{
+	switch (p->kind) {
+	case PLACE_REGISTERS:
+	case PLACE_STACK:
+	case PLACE_LOCALS:
+	case PLACE_DESCRIPTOR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The root as what does something: "its stack", "static data `the_pool`". */
 static void places_add_root(const struct place *p, struct words *w)
 {
-	const char *whose = p->task ? p->task->id : "a thread";
-
 	switch (p->kind) {
 	case PLACE_STATIC:
 		words_add(w, "static data");
-		if (p->name) {
-			words_add(w, " `");
-			words_add_name(w, p->name, NAME_SHOWN_MAX);
-			words_add(w, "`");
-		}
+		places_add_quoted(w, " ", p->name);
 		return;
 	case PLACE_KERNEL:
 		words_add(w, "%s", p->name ? p->name : "something that the kernel holds");
 		return;
 	case PLACE_REGISTERS:
-		words_add(w, "a register of %s", whose);
+		words_add(w, "%s", p->name ? p->name : "one of its registers");
 		return;
 	case PLACE_STACK:
-		words_add(w, "the stack of %s", whose);
+		words_add(w, "its stack");
 		return;
 	case PLACE_LOCALS:
-		words_add(w, "a thread-local of %s", whose);
+		words_add(w, "one of its thread-locals");
 		return;
 	case PLACE_DESCRIPTOR:
-		words_add(w, "thread-specific data of %s", whose);
+		words_add(w, "its thread-specific data");
 		return;
 	case PLACE_MAIN_FRAME:
 		words_add(w, "the frame that main had");
@@ -131,38 +132,79 @@ static void places_add_root(const struct place *p, struct words *w)
 		words_add(w, "a thread's handle");
 		return;
 	case PLACE_BLOCK:
+		words_add(w, "a heap block");
+		return;
 	case PLACE_MAPPING:
-		words_add(w, "%s 0x%llx of %llu bytes",
-			  p->kind == PLACE_BLOCK ? "block" : "memory mapped at",
-			  (unsigned long long)p->start, (unsigned long long)p->bytes);
+		words_add(w, "memory mapped at 0x%llx", (unsigned long long)p->start);
 		return;
 	}
 }
 
+/* What lies between the root and the object's own place. */
+static void places_add_between(const struct object *o, struct words *w)
+{
+	size_t n = o->path_length - 2, blocks = 0;
+
+	for (size_t i = 1; i + 1 < o->path_length; i++)
+		blocks += o->path[i].kind == PLACE_BLOCK;
+	words_add(w, " leads to it through ");
+	if (n == 1)
+		words_add(w, "a%s", blocks ? " heap block" : "nother place");
+	else
+		words_add(w, "%zu %s", n, blocks == n ? "heap blocks" : "places");
+}
+
 void places_describe_reached(const struct object *o, struct words *w)
 {
+	const struct place *root = o->path;
+
 	if (!o->path_length)
 		return;
-	if (o->path_length == 1) {
-		words_add(w, "it lies in ");
-		places_add_root(&o->path[0], w);
+	if (o->path_length == 1)
+		words_add(w, "it lies %s ", root->kind == PLACE_STACK ? "on" : "in");
+	places_add_root(root, w);
+	if (o->path_length == 2)
+		words_add(w, " points to it");
+	else if (o->path_length > 2)
+		places_add_between(o, w);
+}
+
+/* A place on the way, with where it is. */
+static void places_add_place(const struct place *p, struct words *w)
+{
+	switch (p->kind) {
+	case PLACE_REGISTERS:
+		words_add(w, p->name ? "%s (%s)" : "%s of %s", p->name ? p->name : "a register",
+			  places_whose(p));
 		return;
+	case PLACE_STACK:
+		words_add(w, "the stack of %s", places_whose(p));
+		return;
+	case PLACE_LOCALS:
+		words_add(w, "a thread-local of %s", places_whose(p));
+		return;
+	case PLACE_DESCRIPTOR:
+		words_add(w, "thread-specific data of %s", places_whose(p));
+		return;
+	case PLACE_BLOCK:
+		words_add(w, "heap block of %llu at 0x%llx", (unsigned long long)p->bytes,
+			  (unsigned long long)p->start);
+		return;
+	default:
+		places_add_root(p, w);
 	}
-	places_add_root(&o->path[0], w);
-	words_add(w, o->path_length == 2 ? " points to it" : " leads to it, over %zu more",
-		  o->path_length - 2);
 }
 
 void places_describe_step(const struct object *o, size_t i, struct words *w)
 {
 	const struct place *p = &o->path[i];
+	bool inside = p->kind == PLACE_BLOCK || p->kind == PLACE_MAPPING;
 
-	places_add_root(p, w);
-	places_add_type(p, w);
-	if (!p->at)
-		return;
-	if (p->kind == PLACE_BLOCK || p->kind == PLACE_MAPPING)
-		words_add(w, ", at +%llu", (unsigned long long)(p->at - p->start));
-	else
-		words_add(w, ", at 0x%llx", (unsigned long long)p->at);
+	places_add_place(p, w);
+	if (p->at && !inside)
+		words_add(w, " at 0x%llx", (unsigned long long)p->at);
+	places_add_quoted(w, ", ", p->type);
+	if (p->at && inside)
+		words_add(w, ", +%llu", (unsigned long long)(p->at - p->start));
+	places_add_quoted(w, inside ? ": member " : ", ", p->member);
 }

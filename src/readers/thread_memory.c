@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Descriptors and stacks of threads.
+ * Threads' own memory: from the thread pointer to the descriptor, and from there to all else.
  *
  * A thread pointer is taken for the address of a struct pthread only if what stands there says so
  * three times: it points to itself twice and holds the thread's id; and if no other thread has the
- * same. (A thread made by clone(2) may use its creator's.) The stack is found in the descriptor by
- * what it must be: two adjacent words, a lowest address and a size, with the descriptor at the top.
- *
- * The memory below a thread's stack pointer counts as unused, so whatever is doubtful about a stack
- * means that it is not known: then nothing of it is unused.
+ * same. (A thread made by clone(2) may use its creator's.)
  */
 #include "readers/thread_memory.h"
 
@@ -17,14 +13,10 @@
 
 #include "readers/thread_memory_private.h"
 
-/* PTHREAD_STACK_MIN of glibc on x86-64; smaller ones are refused. */
-#define STACK_BYTES_MIN 16384
-
-/* Between the end of the descriptor and that of its stack: alignment of thread-locals. */
-#define TOP_BYTES_MAX 8192
-
-/* tcbhead_t begins with tcb, dtv, self: the first and the last are its own address. */
-#define SELF_OFFSET 16
+/* tcbhead_t begins with tcb, dtv, self: the first and the last are its own address. Further on there
+ * is what addresses are hidden with, the same in all threads. */
+#define SELF_OFFSET  16
+#define GUARD_OFFSET 48
 
 /* -- descriptors -------------------------------------------------------------------------------- */
 
@@ -55,160 +47,36 @@ static bool is_descriptor_of(const struct thread_memory_work *w, uint64_t tp, co
 	       (uint32_t)thread_memory_word(bytes, w->layout.tid) == (uint32_t)thread->tid_ns;
 }
 
-/* Does another thread use the same thread pointer? */
-static bool is_shared(const struct thread_memory_work *w, size_t index)
+static int compare_words(const void *va, const void *vb)
 {
-	const struct stop *stop = w->in->capture->stop;
-	uint64_t tp = arch_thread_pointer(&stop_thread(stop, index)->regs);
-
-	for (size_t i = 0; i < stop_count(stop); i++) {
-		const struct stop_thread *t = stop_thread(stop, i);
-
-		if (i != index && t->state == STOP_THREAD_STOPPED &&
-		    arch_thread_pointer(&t->regs) == tp)
-			return true;
-	}
-	return false;
-}
-
-/* -- stacks ------------------------------------------------------------------------------------- */
-
-/* Of one file or of none, or within a module's data, which has both. */
-static bool is_one_kind(const struct thread_memory_work *w, const struct mapping *a,
-			const struct mapping *b)
-{
-	const struct module *m = modules_find(w->in->modules, a->start);
-
-	return (a->inode == b->inode && a->dev_major == b->dev_major &&
-		a->dev_minor == b->dev_minor) ||
-	       (m && b->start < m->end);
-}
-
-/* Private memory of one kind without holes; inaccessible pages (guards) only below all others. */
-static bool may_be_stack(const struct thread_memory_work *w, const struct extent *stack)
-{
-	const struct maps *maps = &w->in->capture->maps;
-	const struct mapping *first = maps_find(maps, stack->start), *m;
-	uint64_t at = stack->start;
-	bool writable = false;
-
-	for (m = first; m && m < maps->v + maps->n && at < stack->end; m++) {
-		if (m->start > at || m->shared || m->read != m->write ||
-		    !is_one_kind(w, first, m) || (writable && !m->write))
-			return false;
-		writable = m->write;
-		at = m->end;
-	}
-	return at >= stack->end && writable;
-}
-
-static bool is_stack(const struct thread_memory_work *w, uint64_t address, uint64_t start,
-		     uint64_t bytes)
-{
-	struct extent stack = { start, start + bytes };
-	uint64_t top = address + w->layout.bytes;
-
-	return bytes >= STACK_BYTES_MIN && stack.end > start && start < address &&
-	       address - start >= STACK_BYTES_MIN / 2 && top <= stack.end &&
-	       stack.end - top < TOP_BYTES_MAX && may_be_stack(w, &stack);
-}
-
-bool thread_memory_stack(const struct thread_memory_work *w, uint64_t address,
-			 const uint8_t *descriptor, struct extent *out)
-{
-	size_t found = 0;
-
-	if (w->sets_stack_address)
-		return false;
-	for (uint64_t at = w->layout.start_routine + 16; at + 16 <= w->layout.bytes; at += 8) {
-		uint64_t start = thread_memory_word(descriptor, at);
-		uint64_t bytes = thread_memory_word(descriptor, at + 8);
-
-		if (!is_stack(w, address, start, bytes))
-			continue;
-		*out = (struct extent){ start, start + bytes };
-		found++;
-	}
-	return found == 1;
-}
-
-/* The first thread's descriptor has no stack, but an address in it (__libc_stack_end) in place of the
- * size. A forked process's first thread may have another's descriptor: then it must run there. */
-static bool find_main_stack(const struct thread_memory_work *w, const uint8_t *descriptor,
-			    uint64_t sp, struct extent *out)
-{
-	for (uint64_t at = w->layout.start_routine + 16; at + 16 <= w->layout.bytes; at += 8) {
-		const struct mapping *m =
-			maps_find(&w->in->capture->maps, thread_memory_word(descriptor, at + 8));
-
-		if (thread_memory_word(descriptor, at) || !m || strcmp(m->path, "[stack]") ||
-		    !m->write || m->shared ||
-		    (w->in->target->forked && (sp < m->start || sp >= m->end)))
-			continue;
-		*out = (struct extent){ m->start, m->end };
-		return true;
-	}
-	return false;
-}
-
-/* Old programs may say where a stack ends and not where it begins: glibc then takes its usual size
- * for granted, and the memory below may be anybody's. */
-static bool sets_stack_address(const struct threads_input *in)
-{
-	static const char name[] = "pthread_attr_setstackaddr";
-
-	for (size_t i = 0; i < modules_count(in->modules); i++) {
-		const struct module *m = modules_get(in->modules, i);
-		struct module_symbol sym;
-
-		if (module_imports(m, name) || (libc_is_static(in->libc) && m->main_program &&
-						module_find_symbol(m, name, true, &sym)))
-			return true;
-	}
-	return false;
-}
-
-static int compare_stack(const void *va, const void *vb)
-{
-	uint64_t a = (*(struct thread_memory *const *)va)->stack.start;
-	uint64_t b = (*(struct thread_memory *const *)vb)->stack.start;
+	uint64_t a = *(const uint64_t *)va, b = *(const uint64_t *)vb;
 
 	return (a > b) - (a < b);
 }
 
-static void forget_stack(struct thread_memory *t)
+static int list_pointers(struct thread_memory_work *w)
 {
-	t->stack = (struct extent){ 0, 0 };
-	t->frame_count = 0;
+	const struct stop *stop = w->in->capture->stop;
+
+	w->pointers = calloc(stop_count(stop) + 1, sizeof(*w->pointers));
+	if (!w->pointers)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < stop_count(stop); i++)
+		if (stop_thread(stop, i)->state == STOP_THREAD_STOPPED)
+			w->pointers[w->pointer_count++] =
+				arch_thread_pointer(&stop_thread(stop, i)->regs);
+	qsort(w->pointers, w->pointer_count, sizeof(*w->pointers), compare_words);
+	return 0;
 }
 
-/* A thread's stack may be made of another's: then whose is what cannot be said. */
-static int forget_overlapping(struct thread_memories *out)
+/* Do several threads use this thread pointer? */
+static bool is_shared(const struct thread_memory_work *w, uint64_t tp)
 {
-	struct thread_memory **v = calloc(out->n + 1, sizeof(*v)), *furthest = NULL;
-	uint64_t reach = 0;
-	size_t n = 0;
+	const uint64_t *at =
+		bsearch(&tp, w->pointers, w->pointer_count, sizeof(*w->pointers), compare_words);
 
-	if (!v)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < out->n; i++)
-		if (out->v[i].stack.end)
-			v[n++] = &out->v[i];
-	qsort(v, n, sizeof(*v), compare_stack);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t end = v[i]->stack.end;
-
-		if (v[i]->stack.start < reach) {
-			forget_stack(v[i]);
-			forget_stack(furthest);
-		}
-		if (end > reach) {
-			reach = end;
-			furthest = v[i];
-		}
-	}
-	free(v);
-	return 0;
+	return at && ((at > w->pointers && at[-1] == tp) ||
+		      (at + 1 < w->pointers + w->pointer_count && at[1] == tp));
 }
 
 /* -- arguments ---------------------------------------------------------------------------------- */
@@ -260,7 +128,8 @@ static int read_known(const struct thread_memory_work *w, const struct stop_thre
 	if (!thread_memory_stack(w, tp, bytes, &t->stack)) {
 		t->stack = (struct extent){ 0, 0 };
 		if (thread->tid == w->in->capture->pid)
-			t->begun = find_main_stack(w, bytes, arch_sp(&thread->regs), &t->stack);
+			t->begun = thread_memory_main_stack(w, bytes, arch_sp(&thread->regs),
+							    &t->stack);
 	}
 	rc = thread_memory_set_locals(w, tp, t);
 	if (!rc)
@@ -279,7 +148,7 @@ static int read_one(const struct thread_memory_work *w, const struct stop_thread
 	int rc = 0;
 
 	if (thread->state != STOP_THREAD_STOPPED || !arch_is_64bit(&thread->regs) || tp % 16 ||
-	    tp > UINT64_MAX - 2 * w->layout.bytes || is_shared(w, t->index))
+	    tp > UINT64_MAX - 2 * w->layout.bytes || is_shared(w, tp))
 		return 0;
 	bytes = thread_memory_descriptor(w, tp);
 	if (bytes && is_descriptor_of(w, tp, bytes, thread))
@@ -289,6 +158,22 @@ static int read_one(const struct thread_memory_work *w, const struct stop_thread
 }
 
 /* -- all of them -------------------------------------------------------------------------------- */
+
+/* It is the same in all threads, or not understood. */
+static void find_guard(const struct thread_memory_work *w, struct thread_memories *out)
+{
+	for (size_t i = 0; i < out->n; i++) {
+		uint64_t guard, at = out->v[i].descriptor.start;
+
+		if (!at || !source_read(w->memory, at + GUARD_OFFSET, &guard, sizeof(guard)))
+			continue;
+		if (out->pointer_guard && out->pointer_guard != guard) {
+			out->pointer_guard = 0;
+			return;
+		}
+		out->pointer_guard = guard;
+	}
+}
 
 static int list_threads(const struct threads_input *in, struct thread_memories *out)
 {
@@ -308,7 +193,9 @@ static int read_all(struct thread_memory_work *w, const bool *with_frames,
 {
 	int rc = thread_memory_find_locals(w);
 
-	w->sets_stack_address = sets_stack_address(w->in);
+	if (!rc)
+		rc = list_pointers(w);
+	w->sets_stack_address = thread_memory_sets_address(w->in);
 	for (size_t i = 0; i < out->n && !rc; i++) {
 		size_t index = out->v[i].index;
 
@@ -316,9 +203,10 @@ static int read_all(struct thread_memory_work *w, const bool *with_frames,
 			      &out->v[i]);
 	}
 	if (!rc)
-		rc = forget_overlapping(out);
+		rc = thread_memory_forget_doubtful(w, out);
 	if (!rc)
 		rc = thread_memory_find_lists(w, out);
+	find_guard(w, out);
 	return rc;
 }
 
@@ -333,6 +221,7 @@ int thread_memories_read(const struct threads_input *in, const struct memory_sou
 	if (!rc && libc_read_layout(in->libc, in->modules, &w.layout))
 		rc = read_all(&w, with_frames, out);
 	free(w.locals);
+	free(w.pointers);
 	return rc ? err_set(e, rc, "cannot find the stacks of process %d", (int)in->capture->pid)
 		  : 0;
 }

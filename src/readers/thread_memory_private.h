@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The inside of thread_memory: what its parts share. thread_memory.c finds descriptors and stacks,
- * thread_memory_locals.c the modules' thread-locals, thread_memory_walk.c what the frames tell,
- * thread_memory_lists.c glibc's lists of stacks.
+ * The inside of thread_memory: what its parts share. thread_memory.c finds descriptors,
+ * thread_memory_stacks.c stacks, thread_memory_locals.c the modules' thread-locals,
+ * thread_memory_walk.c what the frames tell, thread_memory_lists.c glibc's lists of stacks.
  */
 #ifndef STRAND_READERS_THREAD_MEMORY_PRIVATE_H
 #define STRAND_READERS_THREAD_MEMORY_PRIVATE_H
@@ -26,6 +26,8 @@ struct thread_memory_work {
 	struct libc_layout layout;
 	struct module_locals *locals; /* the lowest first, no overlaps */
 	size_t local_count;
+	uint64_t *pointers; /* thread pointers of all that were stopped, ascending */
+	size_t pointer_count;
 	bool sets_stack_address; /* somebody may have given a stack by its top alone: then glibc
 				  * does not know where it begins */
 };
@@ -38,6 +40,14 @@ uint64_t thread_memory_word(const uint8_t *descriptor, uint64_t offset);
  * descriptor by what it must be. False if it is not there, or not certain. */
 bool thread_memory_stack(const struct thread_memory_work *w, uint64_t address,
 			 const uint8_t *descriptor, struct extent *out);
+
+/* The first thread's, which runs at `sp`: its descriptor does not lie in it. */
+bool thread_memory_main_stack(const struct thread_memory_work *w, const uint8_t *descriptor,
+			      uint64_t sp, struct extent *out);
+/* See w->sets_stack_address. */
+bool thread_memory_sets_address(const struct threads_input *in);
+/* Take back the stacks that are not one thread's alone. */
+int thread_memory_forget_doubtful(const struct thread_memory_work *w, struct thread_memories *out);
 
 /* Fill w->locals; empty if they are not certain. */
 int thread_memory_find_locals(struct thread_memory_work *w);

@@ -2,8 +2,8 @@
 /*
  * strand-report/1, the report for programs. Every key is always there, null where its value is
  * not known. Keys beyond the fixed ones: tid_ns, born_ns, start and chain of a task; start of a
- * finding; text, deadline_left_ns and mutex of a wait; attribute, owner_state, owner_tid and holders
- * of an object; inlined and system of a frame.
+ * finding; text, deadline_left_ns and mutex of a wait; attribute, owner_state, owner_tid, holders
+ * and those of json_places.c of an object; inlined and system of a frame.
  *
  * The report streams: the outer braces and lists are written here, and only one finding, task or
  * module at a time is built as a tree. Each stands on a line of its own.
@@ -17,8 +17,9 @@
 #include "config.h"
 #include "prove/chain.h"
 #include "report/formats.h"
+#include "report/json_places.h"
+#include "report/json_values.h"
 #include "report/select.h"
-#include "report/utf8.h"
 
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY)
 
@@ -56,42 +57,9 @@ static void json_put_key(struct json_out *out, const char *key, json_t *value)
 	json_put(out, value);
 }
 
-static json_t *json_text(const char *s)
-{
-	char *clean;
-	json_t *v;
-
-	if (!s)
-		return json_null();
-	clean = utf8_clean(s);
-	v = clean ? json_string_nocheck(clean) : NULL;
-	free(clean);
-	return v;
-}
-
-static json_t *json_address(uint64_t address)
-{
-	return json_sprintf("0x%" PRIx64, address);
-}
-
-static json_t *json_count(uint64_t n)
-{
-	return json_integer((json_int_t)n);
-}
-
-static json_t *json_count_or_null(uint64_t n)
-{
-	return n ? json_count(n) : json_null();
-}
-
 static json_t *json_time(int64_t ns)
 {
 	return ns == TIME_UNKNOWN ? json_null() : json_integer(ns);
-}
-
-static json_t *json_task_id(const struct task *t)
-{
-	return t ? json_string(t->id) : json_null();
 }
 
 /* The creator, also when it is no longer there. */
@@ -136,19 +104,7 @@ static json_t *json_start(const struct task *t)
 
 static json_t *json_holders(const struct object *o)
 {
-	json_t *list;
-	size_t i;
-
-	if (!o->holders)
-		return json_null();
-	list = json_array();
-	for (i = 0; i < o->holder_count; i++)
-		if (json_array_append_new(list, json_task_id(o->holders[i])) < 0)
-			goto fail;
-	return list;
-fail:
-	json_decref(list);
-	return NULL;
+	return o->holders ? json_task_ids(o->holders, o->holder_count) : json_null();
 }
 
 static json_t *json_owner_state(enum owner_state s)
@@ -167,13 +123,15 @@ static json_t *json_object_of(const struct object *o)
 {
 	if (!o)
 		return json_null();
-	return json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", object_kind_name(o->kind),
-		"address", o->address ? json_address(o->address) : json_null(), "name",
-		json_text(o->name), "owner", json_task_id(json_is_owned(o) ? o->owner : NULL),
-		"attribute", json_text(o->attribute), "owner_state",
-		json_owner_state(o->owner_state), "owner_tid",
-		json_count_or_null((uint64_t)o->owner_tid), "holders", json_holders(o));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kind",
+			 object_kind_name(o->kind), "address",
+			 o->address ? json_address(o->address) : json_null(), "name",
+			 json_text(o->name), "owner",
+			 json_task_id(json_is_owned(o) ? o->owner : NULL), "attribute",
+			 json_text(o->attribute), "owner_state", json_owner_state(o->owner_state),
+			 "owner_tid", json_count_or_null((uint64_t)o->owner_tid), "holders",
+			 json_holders(o), "block", json_block(o), "reached_by", json_reached_by(o),
+			 "referrers", json_referrers(o));
 }
 
 static json_t *json_wait(const struct wait *w)
@@ -242,16 +200,7 @@ static json_t *json_reason(const struct finding *f)
 
 static json_t *json_finding_tasks(const struct finding *f, size_t max)
 {
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < f->count && i < max; i++)
-		if (json_array_append_new(list, json_string(f->tasks[i]->id)) < 0)
-			goto fail;
-	return list;
-fail:
-	json_decref(list);
-	return NULL;
+	return json_task_ids(f->tasks, f->count < max ? f->count : max);
 }
 
 static json_t *json_finding(const struct json_out *out, const struct finding *f)

@@ -33,7 +33,7 @@ static const char *finding_words(const struct finding *f, bool more)
 	case REASON_OWNER_STUCK:
 		return more ? ": behind stuck tasks" : ": behind a stuck task";
 	case REASON_UNREACHABLE:
-		return ": out of everybody's reach";
+		return ": out of reach";
 	case REASON_NIL_CHANNEL:
 		return ": a nil channel";
 	case REASON_EMPTY_SELECT:

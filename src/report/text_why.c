@@ -16,30 +16,51 @@ static const struct task *why_find(const struct model *m, const char *id)
 	return NULL;
 }
 
+/* The last place is where the object lies. */
 static void why_put_path(struct text *t, const struct object *o)
 {
-	char line[CHAIN_LINE_BYTES], object[256];
+	char line[CHAIN_LINE_BYTES];
 	struct words w;
 
-	chain_describe_object(o, object, sizeof(object));
 	for (size_t i = 0; i < o->path_length; i++) {
 		words_begin(&w, line, sizeof(line));
 		places_describe_step(o, i, &w);
 		text_put(&t->out, STYLE_PLAIN, 4, "%s%s", i ? "→ " : "", line);
 	}
-	text_put(&t->out, STYLE_PLAIN, 4, "→ %s", object);
+	chain_describe_object(o, line, sizeof(line));
+	text_put(&t->out, STYLE_PLAIN, 4, "= %s", line);
+}
+
+/* How somebody live can get at what `end` waits for, or why that is not known. */
+static void why_put_reach(struct text *t, const struct task *end)
+{
+	const struct object *o = end->wait->object;
+
+	if (o->path_length)
+		why_put_path(t, o);
+	else if (o->everybodys)
+		text_put(&t->out, STYLE_PLAIN, 4,
+			 "it lies in static data: every live task reaches it");
+	else if (!o->home && t->m->proof != PROOF_FULL)
+		text_put(&t->out, STYLE_PLAIN, 4,
+			 "who can reach it is not known: the notes say why");
 }
 
 static void why_put_chain(struct text *t, const struct task *task)
 {
 	const struct task *end = chain_find_end(task);
+	struct chain_text *chain = t->chain;
+	const char *remark;
 
-	chain_write(t->m, task, t->chain);
-	for (size_t i = 0; i < t->chain->n; i++)
-		text_put_remark(&t->out, 2, t->chain->lines[i],
-				i + 1 == t->chain->n ? t->chain->remark : "", STYLE_PLAIN);
-	if (end->wait && end->wait->object && end->wait->object->path_length)
-		why_put_path(t, end->wait->object);
+	chain_write(t->m, task, chain);
+	remark = chain->remark;
+	if (end == task && chain_is_self_live(task) && !remark[0])
+		remark = "live by itself";
+	for (size_t i = 0; i < chain->n; i++)
+		text_put_remark(&t->out, 2, chain->lines[i], i + 1 == chain->n ? remark : "",
+				STYLE_PLAIN);
+	if (task->live && !chain_is_self_live(end) && end->wait->object->owner_state == OWNER_NONE)
+		why_put_reach(t, end);
 }
 
 void text_put_why(struct text *t, const char *id)

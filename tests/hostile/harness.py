@@ -317,14 +317,15 @@ def cases(ctx, long):
     def case(name, function, *args, timeout=600):
         return Case("hostile/" + name, lambda: function(ctx, *args), timeout, args)
 
-    looks = count(ctx, long, 5, 50, 1000)
+    looks = count(ctx, long, 5, 50, 400)
+    many = count(ctx, long, 5, 50, 1000)
     kills = count(ctx, long, 5, 50, 300)
     churns = count(ctx, long, 10, 50, 500)
     few = count(ctx, long, 3, 10, 50)
     yield case("eintr", look_often, "eintr", looks, "eintr: none")
     yield case("eintr-more", look_often, "eintr_more", looks, "eintr: none")
     yield case("deadlines", look_often, "deadlines", looks, "ok")
-    yield case("signals", look_often, "signals", looks, "ok")
+    yield case("signals", look_often, "signals", many, "ok")
     yield case("strand-killed", kill_in_the_middle, signal.SIGKILL, kills)
     yield case("strand-terminated", kill_in_the_middle, signal.SIGTERM, kills)
     yield case("strand-interrupted", kill_in_the_middle, signal.SIGINT, few)

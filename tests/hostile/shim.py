@@ -257,8 +257,8 @@ def cases(ctx, long):
                 continue
             full = name + ("-" + argument.split()[0].replace("_", "-") if argument else "")
             yield case(full.replace("_", "-"), behave, name, argument, list(WAYS), rounds)
-    readings = 5 if ctx.quick else 1000 if long else 20
-    for way in ("shim", "check"):
+    for way, many in (("shim", 1000), ("check", 250)):
+        readings = 5 if ctx.quick else many if long else 20
         yield case("map-reader-" + way, map_reader, way, readings, timeout=600)
     yield case("threads-in-sequence", sequence, 100000 if long else 10000)
     yield case("threads-at-once", at_once, 10000 if long else 2000)

@@ -74,7 +74,9 @@ static const char finding_keys[] = "id site verdict count tasks trend wait reaso
 static const char task_keys[] = "id kind system name tid tid_ns goid parent state verdict finding "
 				"wait wait_reason labels stack created_by born_ns start chain";
 static const char wait_keys[] = "op since_ns deadline object objects mutex text deadline_left_ns";
-static const char object_keys[] = "kind address name owner attribute owner_state owner_tid holders";
+static const char object_keys[] = "kind address name owner attribute owner_state owner_tid holders "
+				  "block reached_by referrers";
+static const char place_keys[] = "kind address bytes at task name type member";
 static const char frame_keys[] = "function file line module address inlined system";
 
 static void assert_stack(const json_t *stack)
@@ -274,6 +276,58 @@ static void test_only_what_differs_from_the_finding_is_repeated(void **state)
 	assert_null_at(root, "tasks.1.created_by.stack");
 	assert_text(root, "tasks.1.parent", "T1");
 	assert_text(root, "tasks.3.wait.mutex.name", "lock");
+	json_decref(root);
+	model_free(m);
+}
+
+static void test_where_an_object_lies(void **state)
+{
+	struct model *m = build_model();
+	struct task *t1 = build_task(m, NULL), *t2 = build_task(m, NULL);
+	struct object *o = build_object(m, OBJECT_COND, 0x5578, NULL);
+	struct place home = { .kind = PLACE_BLOCK, .start = 0x5578, .bytes = 168, .at = 0x5578 };
+	struct place path[] = { { .kind = PLACE_LOCALS, .task = t1, .at = 0x7010 }, home };
+	json_t *root;
+
+	(void)state;
+	build_wait(m, t2, OP_COND_WAIT, o);
+	model_number_tasks(m);
+	root = parse(m, 1000, true);
+	assert_null_at(root, "tasks.1.wait.object.block");
+	assert_null_at(root, "tasks.1.wait.object.reached_by");
+	assert_null_at(root, "tasks.1.wait.object.referrers");
+	json_decref(root);
+
+	o->home = &home;
+	o->referrers = &t2;
+	o->referrer_count = 1;
+	root = parse(m, 1000, true);
+	assert_keys(get(root, "tasks.1.wait.object.block"),
+		    "kind address bytes offset type member");
+	assert_text(root, "tasks.1.wait.object.block.kind", "block");
+	assert_text(root, "tasks.1.wait.object.block.address", "0x5578");
+	assert_number(root, "tasks.1.wait.object.block.bytes", 168);
+	assert_number(root, "tasks.1.wait.object.block.offset", 0);
+	assert_null_at(root, "tasks.1.wait.object.block.type");
+	assert_null_at(root, "tasks.1.wait.object.reached_by");
+	assert_text(root, "tasks.1.wait.object.referrers.0", "T2");
+	json_decref(root);
+
+	home.type = path[1].type = "struct queue";
+	home.member = "changed";
+	o->path = path;
+	o->path_length = 2;
+	root = parse(m, 1000, true);
+	assert_text(root, "tasks.1.wait.object.block.type", "struct queue");
+	assert_text(root, "tasks.1.wait.object.block.member", "changed");
+	assert_int_equal(json_array_size(get(root, "tasks.1.wait.object.reached_by")), 2);
+	assert_keys(get(root, "tasks.1.wait.object.reached_by.0"), place_keys);
+	assert_text(root, "tasks.1.wait.object.reached_by.0.kind", "thread-locals");
+	assert_text(root, "tasks.1.wait.object.reached_by.0.task", "T1");
+	assert_text(root, "tasks.1.wait.object.reached_by.0.at", "0x7010");
+	assert_null_at(root, "tasks.1.wait.object.reached_by.0.address");
+	assert_text(root, "tasks.1.wait.object.reached_by.1.type", "struct queue");
+	assert_null_at(root, "tasks.1.wait.object.referrers");
 	json_decref(root);
 	model_free(m);
 }
@@ -581,6 +635,7 @@ int main(void)
 		cmocka_unit_test(test_a_finding),
 		cmocka_unit_test(test_tasks_refer_to_their_finding),
 		cmocka_unit_test(test_only_what_differs_from_the_finding_is_repeated),
+		cmocka_unit_test(test_where_an_object_lies),
 		cmocka_unit_test(test_nothing_is_known),
 		cmocka_unit_test(test_owners_that_are_no_tasks_of_ours),
 		cmocka_unit_test(test_unjoined_findings_have_no_wait),

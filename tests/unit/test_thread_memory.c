@@ -1,369 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
  * Stacks, thread-locals and descriptors of another process's threads, compared with what those
- * threads say of themselves. The test program runs itself as that process: it makes threads whose
- * memory is of every kind, writes down where it is, and sleeps while it is looked at.
+ * threads say of themselves.
  */
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <ucontext.h>
-#include <unistd.h>
-
 #include "unit.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
 #include "readers/thread_memory.h"
 #include "target/memory.h"
-#include "wire.h"
-
-#define STACK_BYTES (256 * 1024)
-#define CACHED	    3
-#define TABLE_NAME  "/dev/shm/strand-unit-%d" WIRE_TABLE_SUFFIX
-#define NOINLINE    __attribute__((noinline))
-
-enum role {
-	ROLE_MAIN,
-	ROLE_PLAIN,
-	ROLE_IN_HEAP,	/* its stack is malloc'ed memory */
-	ROLE_IN_STATIC, /* … or a variable of the program */
-	ROLE_NO_GUARD,
-	ROLE_ALTERNATE,	  /* in a signal handler on a stack of its own */
-	ROLE_NESTED_ALT,  /* … that is an array in the thread's own stack */
-	ROLE_COROUTINE,	  /* in a coroutine on a stack from the heap */
-	ROLE_NESTED_CORO, /* … on an array in the thread's own stack */
-	ROLE_DEEP,	  /* more frames than are followed */
-	ROLE_UNBORN,	  /* has not entered its start routine */
-	ROLE_RECORDED,	  /* … and its argument is a record of the recording side */
-	ROLE_OUTER,	  /* its stack holds the next one's */
-	ROLE_INNER,
-	ROLES
-};
-
-/* What a thread says of itself; in memory that both processes have. */
-struct facts {
-	pid_t tid;
-	uint64_t handle, local, outer_local, errno_at, own_locals, library_locals;
-	uint64_t lowest, end; /* by pthread_getattr_np */
-};
-
-struct board {
-	struct facts facts[ROLES];
-	uint64_t ended[CACHED]; /* an address in the stack of each thread that has ended */
-	uint64_t ended_handle[CACHED];
-	int unborn_fails;  /* errno; 0: it worked */
-	uint64_t argument; /* of the one that is recorded */
-	int ready;
-};
-
-/* -- the process that is looked at --------------------------------------------------------------- */
+#include "thread_child.h"
 
 static struct board *board;
-static __thread char own_locals[100] = "thread-local";
-static char static_stack[STACK_BYTES] __attribute__((aligned(64)));
-static sem_t never;
-typedef void *library_fn(void);
-static library_fn *library_locals;
-static volatile int sink;
-
-static void sleep_for_good(void)
-{
-	while (sem_wait(&never))
-		;
-}
-
-static NOINLINE void note(struct facts *f, void *outer_local)
-{
-	volatile char local[64];
-	pthread_attr_t attr;
-	void *lowest;
-	size_t bytes;
-
-	local[0] = 0;
-	f->handle = pthread_self();
-	f->local = (uintptr_t)local;
-	f->outer_local = (uintptr_t)outer_local;
-	f->errno_at = (uintptr_t)&errno;
-	f->own_locals = (uintptr_t)own_locals;
-	f->library_locals = library_locals ? (uintptr_t)library_locals() : 0;
-	if (!pthread_getattr_np(pthread_self(), &attr)) {
-		pthread_attr_getstack(&attr, &lowest, &bytes);
-		f->lowest = (uintptr_t)lowest;
-		f->end = f->lowest + bytes;
-		pthread_attr_destroy(&attr);
-	}
-	__atomic_store_n(&f->tid, gettid(), __ATOMIC_RELEASE);
-	sleep_for_good();
-	sink += local[0];
-}
-
-static NOINLINE void note_in_frame(enum role role)
-{
-	volatile char outer[64];
-
-	outer[0] = 0;
-	note(&board->facts[role], (void *)outer);
-	sink += outer[0];
-}
-
-static void *run_plain(void *role)
-{
-	note_in_frame((enum role)(uintptr_t)role);
-	sink++;
-	return NULL;
-}
-
-static void on_signal(int number)
-{
-	note_in_frame(number == SIGUSR1 ? ROLE_ALTERNATE : ROLE_NESTED_ALT);
-	sink++;
-}
-
-static void raise_on(void *memory, int number)
-{
-	stack_t stack = { .ss_sp = memory, .ss_size = STACK_BYTES };
-	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
-
-	sigaltstack(&stack, NULL);
-	sigaction(number, &act, NULL);
-	pthread_kill(pthread_self(), number);
-}
-
-static void *run_alternate(void *unused)
-{
-	(void)unused;
-	raise_on(malloc(STACK_BYTES), SIGUSR1);
-	return NULL;
-}
-
-static void *run_nested_alternate(void *unused)
-{
-	char memory[STACK_BYTES];
-
-	(void)unused;
-	raise_on(memory, SIGUSR2);
-	sink += memory[5];
-	return NULL;
-}
-
-static void enter_coroutine(int role)
-{
-	note_in_frame((enum role)role);
-	sink++;
-}
-
-static void switch_to(void *memory, enum role role)
-{
-	ucontext_t here, there;
-
-	getcontext(&there);
-	there.uc_stack.ss_sp = memory;
-	there.uc_stack.ss_size = STACK_BYTES;
-	there.uc_link = &here;
-	makecontext(&there, (void (*)(void))enter_coroutine, 1, (int)role);
-	swapcontext(&here, &there);
-}
-
-static void *run_coroutine(void *unused)
-{
-	(void)unused;
-	switch_to(malloc(STACK_BYTES), ROLE_COROUTINE);
-	return NULL;
-}
-
-static void *run_nested_coroutine(void *unused)
-{
-	char memory[STACK_BYTES];
-
-	(void)unused;
-	switch_to(memory, ROLE_NESTED_CORO);
-	sink += memory[5];
-	return NULL;
-}
-
-static NOINLINE void go_down(int depth)
-{
-	if (depth)
-		go_down(depth - 1);
-	else
-		note_in_frame(ROLE_DEEP);
-	sink++;
-}
-
-static void *run_deep(void *unused)
-{
-	(void)unused;
-	go_down(UNWIND_FRAMES_MAX + 50);
-	return NULL;
-}
-
-static pthread_t start(void *(*routine)(void *), void *arg, void *memory, bool guard)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-
-	pthread_attr_init(&attr);
-	if (memory)
-		pthread_attr_setstack(&attr, memory, STACK_BYTES);
-	else
-		pthread_attr_setstacksize(&attr, 4 * STACK_BYTES);
-	if (!guard)
-		pthread_attr_setguardsize(&attr, 0);
-	if (pthread_create(&thread, &attr, routine, arg))
-		_exit(3);
-	pthread_attr_destroy(&attr);
-	return thread;
-}
-
-static void *run_outer(void *unused)
-{
-	char memory[STACK_BYTES] __attribute__((aligned(64)));
-
-	(void)unused;
-	start(run_plain, (void *)ROLE_INNER, memory, true);
-	note_in_frame(ROLE_OUTER);
-	sink += memory[5];
-	return NULL;
-}
-
-static void start_role(enum role role)
-{
-	void *arg = (void *)(uintptr_t)role;
-	struct timespec step = { .tv_nsec = 1000000 };
-
-	switch (role) {
-	case ROLE_IN_HEAP:
-		start(run_plain, arg, malloc(STACK_BYTES), true);
-		break;
-	case ROLE_IN_STATIC:
-		start(run_plain, arg, static_stack, true);
-		break;
-	case ROLE_ALTERNATE:
-		start(run_alternate, NULL, NULL, true);
-		break;
-	case ROLE_NESTED_ALT:
-		start(run_nested_alternate, NULL, NULL, true);
-		break;
-	case ROLE_COROUTINE:
-		start(run_coroutine, NULL, NULL, true);
-		break;
-	case ROLE_NESTED_CORO:
-		start(run_nested_coroutine, NULL, NULL, true);
-		break;
-	case ROLE_DEEP:
-		start(run_deep, NULL, NULL, true);
-		break;
-	case ROLE_OUTER:
-		start(run_outer, NULL, NULL, true);
-		break;
-	case ROLE_INNER:
-		break;
-	default:
-		start(run_plain, arg, NULL, role != ROLE_NO_GUARD);
-	}
-	while (!__atomic_load_n(&board->facts[role].tid, __ATOMIC_ACQUIRE))
-		nanosleep(&step, NULL);
-}
-
-static void *run_short(void *slot)
-{
-	char local[64];
-
-	board->ended[(uintptr_t)slot] = (uintptr_t)local;
-	board->ended_handle[(uintptr_t)slot] = pthread_self();
-	return NULL;
-}
-
-static void end_some(void)
-{
-	pthread_t threads[CACHED];
-
-	for (uintptr_t i = 0; i < CACHED; i++)
-		threads[i] = start(run_short, (void *)i, NULL, true);
-	for (uintptr_t i = 0; i < CACHED; i++)
-		pthread_join(threads[i], NULL);
-}
-
-/* A thread's first steps include this call; nobody answers, so it stays there. */
-static int hold_newborns(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_robust_list, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
-		    &program) < 0)
-		return errno;
-	return 0;
-}
-
-/* A record as the recording side keeps it, in a file of its name. */
-static struct wire_task *make_record(void)
-{
-	struct wire_task *r;
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), TABLE_NAME, (int)getpid());
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-	if (fd < 0 || ftruncate(fd, 4096))
-		_exit(4);
-	r = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	r[1].state = WIRE_TASK_BORN;
-	r[1].argument = board->argument = (uintptr_t)static_stack;
-	return &r[1];
-}
-
-static void start_unborn(void)
-{
-	board->unborn_fails = hold_newborns();
-	if (board->unborn_fails)
-		return;
-	board->facts[ROLE_UNBORN].handle = start(run_plain, (void *)0x1234, NULL, true);
-	board->facts[ROLE_RECORDED].handle = start(run_plain, make_record(), NULL, true);
-}
-
-static int be_target(const char *fd)
-{
-	void *library = dlopen("libstdc++.so.6", RTLD_NOW);
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	alarm(60);
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(fd), 0);
-	if (board == MAP_FAILED)
-		return 2;
-	if (library)
-		library_locals = (library_fn *)dlsym(library, "__cxa_get_globals");
-	sem_init(&never, 0, 0);
-	for (enum role role = ROLE_PLAIN; role < ROLES; role++)
-		if (role != ROLE_UNBORN && role != ROLE_RECORDED)
-			start_role(role);
-	end_some();
-	start_unborn();
-	__atomic_store_n(&board->ready, 1, __ATOMIC_RELEASE);
-	note_in_frame(ROLE_MAIN);
-	return 0;
-}
-
-/* -- the look ------------------------------------------------------------------------------------ */
 
 static struct look {
 	pid_t pid;
@@ -398,6 +54,29 @@ static void read_again(void)
 			 0);
 }
 
+/* Is the thread of this role where it stays? One that is unborn is not waited for. */
+static bool is_asleep(enum role role)
+{
+	pid_t tid = __atomic_load_n(&board->facts[role].tid, __ATOMIC_ACQUIRE);
+
+	return role == ROLE_UNBORN || role == ROLE_RECORDED ||
+	       (tid && child_sleeps(tid, SYS_futex));
+}
+
+static bool wait_for_child(void)
+{
+	for (int i = 0; i < 10000; i++) {
+		enum role role = 0;
+
+		while (role < ROLES && is_asleep(role))
+			role++;
+		if (role == ROLES)
+			return __atomic_load_n(&board->ready, __ATOMIC_ACQUIRE);
+		usleep(1000);
+	}
+	return false;
+}
+
 static int setup(void **state)
 {
 	struct stop_limits limits = STOP_LIMITS_DEFAULT;
@@ -415,11 +94,8 @@ static int setup(void **state)
 		execl("/proc/self/exe", "test_thread_memory", text, NULL);
 		_exit(1);
 	}
-	for (int i = 0; i < 10000 && (!__atomic_load_n(&board->ready, __ATOMIC_ACQUIRE) ||
-				      !__atomic_load_n(&board->facts[0].tid, __ATOMIC_ACQUIRE));
-	     i++)
-		usleep(1000);
-	usleep(20000);
+	if (!wait_for_child())
+		return -1;
 	if (target_open(look.pid, &look.target, &e) ||
 	    capture_take(look.target, &limits, NULL, NULL, &look.capture, &e) ||
 	    modules_open(look.pid, &look.capture->maps, &look.modules, &e) ||
@@ -438,7 +114,7 @@ static int teardown(void **state)
 	(void)state;
 	kill(look.pid, SIGKILL);
 	waitpid(look.pid, NULL, 0);
-	snprintf(path, sizeof(path), TABLE_NAME, (int)look.pid);
+	snprintf(path, sizeof(path), THREAD_CHILD_TABLE, (int)look.pid);
 	unlink(path);
 	thread_memories_free(&look.memories);
 	unwinder_free(look.unwinder);
@@ -568,6 +244,27 @@ static void test_nested(void **state)
 	check_unknown_stack(ROLE_DEEP);
 }
 
+static void test_lent(void **state)
+{
+	const struct thread_memory *t = find_role(ROLE_BORROWER);
+
+	(void)state;
+	check_unknown_stack(ROLE_LENDER);
+	check_stack(ROLE_BORROWER);
+	assert_true(sp_of(t) < t->stack.start || sp_of(t) >= t->stack.end);
+}
+
+/* What setjmp() hides can be seen again. */
+static void test_guard(void **state)
+{
+	uint64_t hidden = board->jump_sp;
+	uint64_t sp = (hidden >> 17 | hidden << 47) ^ look.memories.pointer_guard;
+
+	(void)state;
+	assert_true(look.memories.pointer_guard);
+	assert_true(board->jump_at - sp < 4096);
+}
+
 static bool holds(const struct extent *e, uint64_t address)
 {
 	return address >= e->start && address < e->end;
@@ -593,7 +290,7 @@ static void check_locals(enum role role)
 	assert_true(t->locals[t->local_count - 1].at.end <= t->tls.end);
 	assert_non_null(l);
 	assert_true(l->module->main_program);
-	assert_true(f->own_locals + sizeof(own_locals) <= l->at.end);
+	assert_true(f->own_locals + THREAD_CHILD_LOCALS <= l->at.end);
 	assert_true(t->error_number.start == f->errno_at);
 	assert_true(t->error_number.end == f->errno_at + sizeof(errno));
 	l = find_locals(t, f->errno_at);
@@ -648,12 +345,21 @@ static void test_descriptors(void **state)
 	}
 }
 
+/* A sanitizer begins threads in a routine of its own. */
+#ifdef __SANITIZE_ADDRESS__
+#define OTHERS_BEGIN true
+#else
+#define OTHERS_BEGIN false
+#endif
+
 static void test_start_routine(void **state)
 {
 	const struct thread_memory *t = find_role(ROLE_NO_GUARD);
 	uint64_t words[2];
 
 	(void)state;
+	if (OTHERS_BEGIN)
+		skip();
 	assert_int_equal(t->link_count, 2);
 	assert_true(source_read(&look.memory, t->links[1].start, words, sizeof(words)));
 	assert_int_equal(words[1], ROLE_NO_GUARD);
@@ -672,7 +378,8 @@ static void test_unborn(void **state)
 	assert_true(t->argument == 0);
 	t = find_role(ROLE_RECORDED);
 	assert_false(t->begun);
-	assert_true(t->argument && t->argument == board->argument);
+	if (!OTHERS_BEGIN)
+		assert_true(t->argument && t->argument == board->argument);
 }
 
 static void test_cached(void **state)
@@ -683,17 +390,31 @@ static void test_cached(void **state)
 	if (look.memories.list_count < 3)
 		skip();
 	/* the newborns took one each */
-	assert_int_equal(all->cached_count, board->unborn_fails ? CACHED : CACHED - 2);
+	assert_int_equal(all->cached_count,
+			 board->unborn_fails ? THREAD_CHILD_CACHED : THREAD_CHILD_CACHED - 2);
 	for (size_t i = 0; i < all->cached_count; i++) {
 		size_t whose = 0;
 
-		for (size_t k = 0; k < CACHED; k++)
+		for (size_t k = 0; k < THREAD_CHILD_CACHED; k++)
 			whose += holds(&all->cached[i], board->ended[k]) &&
 				 holds(&all->cached[i], board->ended_handle[k]);
 		assert_int_equal(whose, 1);
 		for (size_t k = 0; k < all->n; k++)
 			assert_false(holds(&all->v[k].stack, all->cached[i].start));
 	}
+}
+
+/* A forked process has stacks in the list that are its parent's threads'. */
+static void test_cached_forked(void **state)
+{
+	(void)state;
+	if (!look.memories.cached_count)
+		skip();
+	look.target->forked = true;
+	read_again();
+	assert_int_equal(look.memories.cached_count, 0);
+	assert_true(find_role(ROLE_MAIN)->stack.end);
+	assert_true(find_role(ROLE_PLAIN)->stack.end);
 }
 
 /* One word of the process's memory that reads differently. */
@@ -731,6 +452,7 @@ static int unpatch(void **state)
 {
 	(void)state;
 	look.memory.read = read_process;
+	look.target->forked = false;
 	read_again();
 	return 0;
 }
@@ -821,12 +543,15 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_main),
 		cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_lent),
+		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_locals),
 		cmocka_unit_test(test_library_locals),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_start_routine),
 		cmocka_unit_test(test_unborn),
 		cmocka_unit_test(test_cached),
+		cmocka_unit_test_teardown(test_cached_forked, unpatch),
 		cmocka_unit_test_teardown(test_cache_damaged, unpatch),
 		cmocka_unit_test_teardown(test_descriptor_damaged, unpatch),
 		cmocka_unit_test_teardown(test_stack_damaged, unpatch),
@@ -834,6 +559,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		return be_target(argv[1]);
+		return thread_child_run(argv[1]);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
