@@ -167,6 +167,8 @@ WRAPPER int __libc_start_main(int (*main)(int, char **, char **), int argc, char
 			      void *stack_end)
 {
 	program_main = main;
+	if (self.recording && shim_alive())
+		self.task->start = (uintptr_t)main;
 	modules_write();
 	return real.__libc_start_main(cleanup_works() ? run_main_to_its_end : run_main, argc, argv,
 				      init, fini, rtld_fini, stack_end);

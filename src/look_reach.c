@@ -17,6 +17,7 @@
 #include "look_private.h"
 #include "prove/search.h"
 #include "readers/held.h"
+#include "stack/frame_size.h"
 #include "target/elf_file.h"
 #include "target/pages.h"
 #include "target/procfs.h"
@@ -375,6 +376,29 @@ static int references_walk_heap(struct references *r, const struct capture *c,
 	return rc;
 }
 
+/* The frame that main had when it returned: exactly that, nothing below it; if its size cannot be said,
+ * all that is below. */
+static struct extent references_main_frame(const struct references *r, const struct capture *c)
+{
+	const struct wire_table *h = table_copy_header(c->table);
+	const struct mapping *m = maps_find(&c->maps, h->exit_sp);
+	struct extent at = { 0, 0 };
+	uint64_t bytes;
+
+	if (!m || h->exit_kind != WIRE_EXIT_KIND_MAIN)
+		return at;
+	at = (struct extent){ m->start, h->exit_sp };
+	for (size_t i = 0; i < table_copy_count(c->table); i++) {
+		const struct wire_task *t = table_copy_task(c->table, i);
+
+		if (t->number == 1 && t->start &&
+		    frame_size_bound(r->look->modules, t->start, &bytes) &&
+		    bytes < h->exit_sp - m->start)
+			at.start = h->exit_sp - bytes;
+	}
+	return at;
+}
+
 static int references_make_areas(struct references *r, const struct capture *c, struct err *e)
 {
 	size_t n = stop_count(c->stop);
@@ -397,13 +421,9 @@ static int references_make_areas(struct references *r, const struct capture *c, 
 		if (t->state == STOP_THREAD_STOPPED)
 			sp[i] = arch_sp(&t->regs);
 		if (t->state == STOP_THREAD_STOPPED && references_is_ending(c, t)) {
-			const struct wire_table *h = table_copy_header(c->table);
-			const struct mapping *m = maps_find(&c->maps, h->exit_sp);
-
 			/* Above it is what is in use still: no red zone below a caller. */
-			sp[i] = h->exit_sp + ARCH_RED_ZONE_BYTES;
-			if (m && h->exit_kind == WIRE_EXIT_KIND_MAIN)
-				in.main_frame = (struct extent){ m->start, h->exit_sp };
+			sp[i] = table_copy_header(c->table)->exit_sp + ARCH_RED_ZONE_BYTES;
+			in.main_frame = references_main_frame(r, c);
 		}
 	}
 	rc = areas_make(&in, &r->areas, e);

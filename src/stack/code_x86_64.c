@@ -234,6 +234,16 @@ static void mean_modrm(const struct decoder *d, struct code_instruction *out)
 	bool wide = d->rex & 8;
 
 	switch (d->opcode) {
+	case 0x01: /* add or sub, a register to it: nobody knows how much */
+	case 0x29:
+		if (wide && d->mod == 3 && d->rm == RSP)
+			out->effect = CODE_END;
+		break;
+	case 0x03:
+	case 0x2b:
+		if (wide && d->reg == RSP)
+			out->effect = CODE_END;
+		break;
 	case 0x81:
 	case 0x83: /* add or sub, to a register */
 		if (wide && d->mod == 3 && d->rm == RSP && (d->reg & 7) == 0)
