@@ -28,6 +28,17 @@ then `What it is:` and free text.
     first20: WORD...                each occurs in the first 20 lines of the text report
     looks: N                        of a program with `expect: none`: how often to look in the long
                                     tests; otherwise 20 times if it is not settled, else 6 times
+    load: yes                       it obeys orders (keep.h, reach.h): during the second half of the
+                                    looks it allocates and frees
+    lost: OP COUNT                  after the looks it is ordered to forget what keeps its waiters
+                                    from being stuck: so many must be found to be unreachable then;
+                                    or `no`
+    kind: NAME...                   the kinds of all objects that stuck tasks wait for
+    runs: N M                       how often it is run in the long tests, and in how many runs all
+                                    that is expected must be found (all without M); where M is less,
+                                    three times and twice in the others
+    library: NAME                   a source file here that is made into a shared library beside it
+    long: VARIANT...                variants that only the long tests try, a few looks each
     args: WORD | WORD | ...         one run for each, with that argument; may be repeated
     ends: quit                      at the end it is told to stop by a byte on its standard input,
                                     and must print `ok` and exit with 0
@@ -36,13 +47,15 @@ then `What it is:` and free text.
     needs: root | musl-gcc | ...    skipped without it
     variants: WORD...               how it is built and run; -O0 -O2 if the line is missing
 
-A key with @ARG, as in `status@abort: ABRT`, is for the run with that argument only (expect, status).
+A key with @ARG, as in `status@abort: ABRT`, is for the run with that argument only (expect, checked,
+status, lost, kind).
 Without a `check` line a program that is told to end is told so under `strand check`, too, and every
 other one sleeps until strand is told to end it.
 
 Variants: -O0, -O2; built with -O2 and more: static, static-pie, no-pie, stripped, static-stripped,
 no-cfi, clang, musl, musl-static; or built with -O2 and run in a setting: pidns (in a PID namespace
-of its own, looked at from outside), chroot, deleted (another file has its name).
+of its own, looked at from outside), chroot, deleted (another file has its name), jemalloc,
+tcmalloc, mimalloc (that allocator is preloaded).
 
 A program prints `ready` when it is set up, and before it `pid N` if N is to be looked at rather
 than the program itself. Exit status 77 before `ready` means that it cannot be tried here.
@@ -69,15 +82,15 @@ if __name__ == "__main__":
 
 import checking  # noqa: E402
 from looking import (  # noqa: E402
-    CODES, OPS, SETTINGS, VARIANTS, Running, build, find_tool, look, saw_half, show_findings,
-    text_report)
+    CODES, KINDS, OPS, SETTINGS, VARIANTS, Running, build, build_library, find_tool, look, saw_half,
+    show_findings, text_report)
 from strandtest import Case, Context, Failure, Skip  # noqa: E402
 
 SUFFIXES = (".c", ".cpp", ".rs")
 KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
         "variants", "check", "look", "status", "moment", "options", "quiet", "creator",
-        "checked", "untimed"}
-OF_AN_ARGUMENT = {"expect", "status"}
+        "checked", "untimed", "load", "lost", "kind", "runs", "library", "long"}
+OF_AN_ARGUMENT = {"expect", "checked", "status", "lost", "kind"}
 VERDICTS = ("stuck", "alive", "unjoined")
 CHECKS = ("deadlock", "timeout", "ends", "no", "handles TERM")
 KNOWN = set(VARIANTS) | set(SETTINGS)
@@ -89,6 +102,8 @@ SETTLE_S = 2  # until its threads sleep
 FOUND_S = 10  # until the verdicts are complete
 LOOKS_HALF = 5  # of them that may lack something, before one counts all the same
 LOOKS_AFTER = 3  # of a stuck program, once the verdicts are complete
+FOUND_OR_NOT_S = 3  # … until it counts as a run in which they are not
+LIBRARY = "lib_"  # how the names of what is no program begin
 
 
 class Program:
@@ -100,6 +115,9 @@ class Program:
         self.expected_by_arg = collections.defaultdict(collections.Counter)
         self.checked_by_arg = collections.defaultdict(collections.Counter)
         self.status_by_arg, self.creators, self.untimed = {}, [], None
+        self.lost_by_arg, self.kinds_by_arg = {}, {}
+        self.load, self.library, self.long_variants = False, None, []
+        self.runs, self.runs_found = 1, 1
         self.ended_by_term = 128 + signal.SIGTERM
         self.check, self.looked_at, self.moment = None, True, "exit"
         self.options, self.quiet = None, False
@@ -128,7 +146,20 @@ class Program:
 
     def wanted_by_check(self, arg):
         """… by the shim, too."""
-        return self.checked_by_arg[None] if None in self.checked_by_arg else self.wanted(arg)
+        for key in (arg, None):
+            if key in self.checked_by_arg:
+                return self.checked_by_arg[key]
+        return self.wanted(arg)
+
+    def lost_for(self, arg):
+        """What must be found once it has forgotten; None if it cannot forget."""
+        return self.lost_by_arg.get(arg, self.lost_by_arg.get(None))
+
+    def kinds_for(self, arg):
+        return self.kinds_by_arg.get(arg, self.kinds_by_arg.get(None))
+
+    def may_miss(self):
+        return self.runs_found < self.runs
 
     def status_for(self, arg):
         return self.status_by_arg.get(arg, self.status_by_arg.get(None, 0))
@@ -149,8 +180,35 @@ class Program:
         if value != "none":
             self._count(self.expected_by_arg[arg], value)
 
-    def _read_checked(self, value):
-        self._count(self.checked_by_arg[None], value)
+    def _read_checked(self, value, arg):
+        self._count(self.checked_by_arg[arg], value)
+
+    def _read_lost(self, value, arg):
+        self.lost_by_arg[arg] = None
+        if value != "no":
+            op, *count = value.split()
+            if op not in OPS:
+                raise Failure("%s: lost: %s" % (self.path, value))
+            self.lost_by_arg[arg] = collections.Counter(
+                {("stuck", op, "unreachable"): int(*count or [1])})
+
+    def _read_kind(self, value, arg):
+        self.kinds_by_arg[arg] = set(value.split())
+        if not self.kinds_by_arg[arg] <= set(KINDS):
+            raise Failure("%s: kind: %s" % (self.path, value))
+
+    def _read_load(self, value):
+        self.load = value == "yes"
+
+    def _read_runs(self, value):
+        self.runs, self.runs_found = (value.split() * 2)[:2]
+        self.runs, self.runs_found = int(self.runs), int(self.runs_found)
+
+    def _read_library(self, value):
+        self.library = value
+
+    def _read_long(self, value):
+        self.long_variants += value.split()
 
     def _count(self, expected, value):
         verdict, op, code, count = value.split()
@@ -257,13 +315,20 @@ def show(counter):
                    for key in sorted(counter)) or "    nothing\n"
 
 
-def stuck_names(report):
-    """Names of the objects that stuck tasks wait for."""
+def stuck_objects(report):
     waits = [finding["wait"] for finding in report["findings"] if finding["verdict"] == "stuck"]
     waits += [task["wait"] for task in report["tasks"]
               if task["verdict"] == "stuck" and task["wait"]]
-    return {thing["name"] for wait in waits for thing in wait["objects"] + [wait["object"]]
-            if thing}
+    return [thing for wait in waits for thing in wait["objects"] + [wait["object"]] if thing]
+
+
+def stuck_names(report):
+    """Names of the objects that stuck tasks wait for."""
+    return {thing["name"] for thing in stuck_objects(report)}
+
+
+def stuck_kinds(report):
+    return {thing["kind"] for thing in stuck_objects(report)}
 
 
 def stuck_functions(report):
@@ -280,26 +345,59 @@ class Look(Case):
         self.ctx, self.program, self.variant, self.arg = ctx, program, variant, arg
         self.looks = looks
         self.expected = program.wanted(arg)
+        self.runs, self.runs_found = 1, 1
         self.amount = looks if not self.expected else None
         self.waits = program.settled and not self.expected
+
+    def run_often(self, long):
+        """Run it as often as its `runs` line says."""
+        if long:
+            self.runs, self.runs_found = self.program.runs, self.program.runs_found
+        elif self.program.may_miss():
+            self.runs, self.runs_found = 3, 2
+        self.timeout += 15 * self.runs
+        self.amount = self.runs if self.program.runs > 1 else self.amount
+        return self
 
     def run(self):
         check_needs(self.program, self.variant)
         binary = build(self.ctx, self.program.path, self.variant)
+        if self.program.library:
+            build_library(self.ctx, os.path.join(os.path.dirname(self.program.path),
+                                                 self.program.library + ".c"))
+        missed = []
+        for _ in range(self.runs):
+            try:
+                self._run_once(binary)
+            except Failure as failure:
+                missed.append(str(failure))
+                if len(missed) > self.runs - self.runs_found:
+                    raise Failure("not found in %d of %d runs\n%s" % (
+                        len(missed), self.runs, "\n".join(missed)))
+        print("found in %d of %d runs\n%s" % (self.runs - len(missed), self.runs,
+                                              "\n".join(missed)))
+
+    def _run_once(self, binary):
         running = Running(self.ctx, [binary] + ([self.arg] if self.arg else []),
                           self.variant)
         if self.program.settled:
             running.settle(SETTLE_S)
+        lost = self.program.lost_for(self.arg)
         try:
             if self.expected:
                 self._look_stuck(running.pid)
             else:
-                self._look_live(running.pid)
+                self._look_live(running)
+            if lost:
+                running.order("x")
+                self._wait_for(running.pid, lost, FOUND_S)
             running.check_unharmed()
         except Failure as failure:
             raise Failure("%s\nprocess %d\n%s" % (failure, running.pid, self._text(running.pid)))
-        if self.program.ends:
+        if self.program.ends and not lost:
             running.end(self.program.ends)
+        else:
+            running.kill()
 
     def _text(self, pid):
         with contextlib.suppress(Failure):
@@ -308,15 +406,10 @@ class Look(Case):
 
     def _look_stuck(self, pid):
         """Look until all that is expected is found; then it must stay so."""
-        deadline = time.monotonic() + FOUND_S
-        while True:
-            report = look(self.ctx, pid)
-            missing = self._missing(report)
-            if not missing:
-                break
-            if time.monotonic() > deadline:
-                raise Failure(missing)
-            time.sleep(0.2)
+        self._wait_for(pid, self.expected, FOUND_OR_NOT_S if self.runs_found < self.runs
+                       else FOUND_S)
+        if self.runs > 1:
+            return
         for _ in range(1 if self.ctx.quick else LOOKS_AFTER):
             for _ in range(LOOKS_HALF):
                 report = look(self.ctx, pid)
@@ -325,11 +418,24 @@ class Look(Case):
             if found_in(report) != self.expected:
                 raise Failure("what was complete is no longer:\n%s" % show(found_in(report)))
 
-    def _missing(self, report):
+    def _wait_for(self, pid, expected, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            missing = self._missing(look(self.ctx, pid), expected)
+            if not missing:
+                return
+            if time.monotonic() > deadline:
+                raise Failure(missing)
+            time.sleep(0.2)
+
+    def _missing(self, report, expected):
         """What differs from what is expected, in words; None if nothing does."""
-        found, expected = found_in(report), self.expected
+        found = found_in(report)
         if found != expected:
             return "expected:\n%sfound:\n%s" % (show(expected), show(found))
+        kinds = self.program.kinds_for(self.arg)
+        if kinds and stuck_kinds(report) != kinds:
+            return "objects of kind %s, not %s" % (sorted(stuck_kinds(report)), sorted(kinds))
         if "stripped" in self.variant:
             return None
         names, functions = stuck_names(report), stuck_functions(report)
@@ -340,8 +446,11 @@ class Look(Case):
                 return "no function like %s, but %s" % (text, functions)
         return None
 
-    def _look_live(self, pid):
+    def _look_live(self, running):
+        pid = running.pid
         for number in range(self.looks):
+            if self.program.load and number == (self.looks + 1) // 2:
+                running.order("l")
             report = look(self.ctx, pid)
             if report["summary"]["stuck"]:
                 raise Failure("look %d of %d found\n%s%s" % (
@@ -356,7 +465,7 @@ class Look(Case):
 
 def programs(folder=HERE):
     for path in sorted(glob.glob(os.path.join(folder, "*"))):
-        if path.endswith(SUFFIXES):
+        if path.endswith(SUFFIXES) and not os.path.basename(path).startswith(LIBRARY):
             yield path
 
 
@@ -366,10 +475,10 @@ def failing(name, text):
     return Case("programs/" + name, fail)
 
 
-def looks_at(ctx, program, long):
-    if ctx.quick:
+def looks_at(ctx, program, variant, long):
+    if ctx.quick or program.load and not long:
         return LOOKS_QUICK
-    if long:
+    if long and variant not in program.long_variants:
         return program.looks
     return min(program.looks, LOOKS_SETTLED if program.settled else LOOKS)
 
@@ -382,9 +491,10 @@ def cases(ctx, long):
             yield failing(os.path.basename(path), str(failure))
             continue
         if program.looked_at:
-            for variant in program.variants:
+            for variant in program.variants + (program.long_variants if long else []):
                 for arg in program.args:
-                    yield Look(ctx, program, variant, arg, looks_at(ctx, program, long))
+                    looks = looks_at(ctx, program, variant, long)
+                    yield Look(ctx, program, variant, arg, looks).run_often(long)
         yield from checking.cases(ctx, program, long)
 
 

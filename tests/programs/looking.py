@@ -7,6 +7,7 @@ however it ended.
 """
 import collections
 import contextlib
+import ctypes.util
 import glob
 import json
 import os
@@ -37,7 +38,8 @@ VARIANTS = {  # name: flags of gcc and g++, flags of rustc, compiler if not the 
     "musl": (["-O2"], None, "musl-gcc"),
     "musl-static": (["-O2", "-static"], None, "musl-gcc"),
 }
-SETTINGS = ("pidns", "chroot", "deleted")  # of a program built with -O2
+ALLOCATORS = {"jemalloc": "jemalloc", "tcmalloc": "tcmalloc_minimal", "mimalloc": "mimalloc"}
+SETTINGS = ("pidns", "chroot", "deleted", *ALLOCATORS)  # of a program built with -O2
 C_FLAGS = ["-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
 
 OPS = """mutex-lock rwlock-rdlock rwlock-wrlock cond-wait sem-wait barrier-wait join futex-wait
@@ -110,6 +112,33 @@ def build(ctx, source, variant="-O2"):
     return binary
 
 
+def build_library(ctx, source):
+    """A shared library where build() puts programs."""
+    library = os.path.join(ctx.cache, "programs", os.path.basename(source)[:-len(".c")] + ".so")
+    os.makedirs(os.path.dirname(library), exist_ok=True)
+    with ctx.lock("programs." + os.path.basename(library)):
+        with contextlib.suppress(OSError):
+            if os.stat(library).st_mtime > newest_source(source):
+                return library
+        fresh = "%s.%d" % (library, os.getpid())
+        done = ctx.run([find_tool("gcc"), "-std=gnu11", "-O2", "-fPIC", "-shared", *C_FLAGS, "-o",
+                        fresh, source])
+        if done.status:
+            raise Failure("does not compile\n%s" % done)
+        os.rename(fresh, library)
+    return library
+
+
+def preloaded(setting):
+    """The environment of a program that has another allocator in front of the C library's."""
+    if setting not in ALLOCATORS:
+        return None
+    library = ctypes.util.find_library(ALLOCATORS[setting])
+    if library is None:
+        raise Skip("no lib" + ALLOCATORS[setting])
+    return dict(os.environ, LD_PRELOAD=library)
+
+
 def in_namespace(argv):
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if os.geteuid() != 0:
@@ -149,7 +178,8 @@ class Running:
         prepare = {"pidns": lambda: in_namespace(argv), "chroot": lambda: in_new_root(ctx, argv),
                    "deleted": lambda: as_copy(ctx, argv)}
         argv = prepare[setting]() if setting in prepare else argv
-        self.child = ctx.spawn(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.child = ctx.spawn(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               env=preloaded(setting))
         os.set_blocking(self.child.stdout.fileno(), False)
         self.out = b""
         self._wait_ready(setting == "pidns")
@@ -194,6 +224,23 @@ class Running:
             before = now
             time.sleep(0.03)
         return False
+
+    def order(self, letter):
+        """Give an order to a program that obeys; it says when it is done (reach.h, keep.h)."""
+        self.out = b""
+        self.child.stdin.write(letter.encode())
+        self.child.stdin.flush()
+        deadline = time.monotonic() + READY_S
+        while b"done\n" not in self.out:
+            if time.monotonic() > deadline or not self.read(deadline - time.monotonic()):
+                raise Failure("the program does not obey %s: %r" % (letter, self.out))
+
+    def kill(self):
+        """End one that will not end by itself."""
+        self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()
+        self.child.stdout.close()
 
     def check_unharmed(self):
         """It is alive, and neither stopped nor traced."""
