@@ -18,6 +18,7 @@
 
 /* What is read at once. */
 #define WINDOW_BYTES ((size_t)256 << 10)
+#define PAGE_BYTES   4096
 
 /* Memory of less than that is searched by one thread. */
 #define ALONE_BYTES ((uint64_t)4 << 20)
@@ -337,6 +338,16 @@ static bool search_leads_on(enum place_kind kind)
 	       kind == PLACE_LOCALS || kind == PLACE_MAIN_FRAME || kind == PLACE_HANDLE;
 }
 
+/* One past its end is a pointer to a block, too; but where that is a page on which other memory
+ * begins it is a pointer to that. */
+static uint64_t search_block_end(const struct search *s, uint64_t end)
+{
+	const struct area *a = end % PAGE_BYTES ? NULL : areas_find(s->in->areas, end);
+
+	return a && a->start == end && a->kind != AREA_DEAD && a->kind != AREA_BLOCKS ? end - 1
+										      : end;
+}
+
 static int search_target_node(struct search *s, uint32_t node)
 {
 	enum place_kind kind;
@@ -345,6 +356,8 @@ static int search_target_node(struct search *s, uint32_t node)
 	reach_node_extent(s->reach, node, &kind, &start, &end);
 	if (!search_leads_on(kind))
 		return 0;
+	if (kind == PLACE_BLOCK)
+		end = search_block_end(s, end);
 	/* Nothing ends where a frame does: its last word is the return address. */
 	if (kind == PLACE_STACK || kind == PLACE_MAIN_FRAME)
 		end--;
