@@ -221,22 +221,53 @@ static int heap_show(struct heap *h)
 	return 0;
 }
 
-int heap_walk(const struct heap_input *in, struct heap **out, struct err *e)
+static int heap_walk_all(struct heap *h, const struct heap_input *in)
 {
-	struct heap *h = calloc(1, sizeof(*h));
 	size_t i;
-	int rc = h ? 0 : ERR_NOMEM;
+	int rc = 0;
 
 	for (i = 0; !rc && i < sizeof(allocators) / sizeof(*allocators); i++)
 		rc = allocators[i]->walk(in, h);
-	if (!rc) {
-		heap_sort(h);
-		rc = heap_drop_overlaps(h);
-	}
+	if (rc)
+		return rc;
+	heap_sort(h);
+	rc = heap_drop_overlaps(h);
 	if (!rc)
 		rc = heap_cut(h, in);
-	if (!rc)
-		rc = heap_show(h);
+	return rc ? rc : heap_show(h);
+}
+
+/* What is taken, with what overlaps joined (a descriptor lies in its thread's stack); malloc'd. */
+static struct extent *taken_join(const struct heap_input *in, size_t *n)
+{
+	struct extent *v = malloc((in->taken_count + 1) * sizeof(*v));
+	size_t i;
+
+	*n = 0;
+	for (i = 0; v && i < in->taken_count; i++) {
+		const struct extent *t = &in->taken[i];
+
+		if (*n && t->start <= v[*n - 1].end) {
+			if (t->end > v[*n - 1].end)
+				v[*n - 1].end = t->end;
+		} else if (t->start < t->end) {
+			v[(*n)++] = *t;
+		}
+	}
+	return v;
+}
+
+int heap_walk(const struct heap_input *in, struct heap **out, struct err *e)
+{
+	struct heap_input joined = *in;
+	struct heap *h = calloc(1, sizeof(*h));
+	struct extent *taken = taken_join(in, &joined.taken_count);
+	int rc = ERR_NOMEM;
+
+	joined.taken = taken;
+	if (h && taken)
+		rc = heap_walk_all(h, &joined);
+	free(taken);
 	if (rc) {
 		heap_free(h);
 		return err_set(e, rc, "cannot walk the heap");

@@ -31,7 +31,7 @@ struct heap_input {
 	size_t tls_count;
 	const struct extent *taken; /* memory known to be something else (stacks with their
 				     * descriptors, main's thread-locals): no blocks there.
-				     * Ascending */
+				     * Ascending; may overlap */
 	size_t taken_count;
 };
 

@@ -415,15 +415,16 @@ static void test_main_arena_elsewhere(void **state)
 static void test_taken(void **state)
 {
 	struct heap_child c;
-	struct extent block, taken;
+	struct extent block, taken[2];
 	const struct note *n;
 
 	(void)state;
 	heap_child_start(&c, build_trimmed);
 	n = &c.book->notes[51];
-	taken = (struct extent){ n->address + 1000, n->address + 2000 };
-	c.in.taken = &taken;
-	c.in.taken_count = 1;
+	taken[0] = (struct extent){ n->address + 1000, n->address + 2000 };
+	taken[1] = (struct extent){ n->address + 1100, n->address + 1200 };
+	c.in.taken = taken;
+	c.in.taken_count = 2;
 	heap_child_walk(&c);
 	assert_int_equal(heap_find(c.heap, n->address, &block), HEAP_BLOCK);
 	assert_int_equal(heap_find(c.heap, n->address + 999, &block), HEAP_BLOCK);
