@@ -557,6 +557,55 @@ static void test_locals_damaged(void **state)
 	assert_true(find_handle(handle)->tls.start > handle - below);
 }
 
+/* Every now and then a word of what is read is anything. */
+static uint64_t seed;
+
+static uint32_t draw(void)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33);
+}
+
+static size_t read_garbage(void *ctx, uint64_t address, void *buf, size_t bytes)
+{
+	size_t n = read_process(ctx, address, buf, bytes);
+	uint64_t word = draw();
+
+	if (n < sizeof(word) || draw() % 4)
+		return draw() % 64 ? n : n / 2;
+	if (draw() % 2)
+		word = address + word % 65536;
+	if (draw() % 4 == 0)
+		word = UINT64_MAX - word % 4096;
+	memcpy((uint8_t *)buf + draw() % (n - sizeof(word) + 1), &word, sizeof(word));
+	return n;
+}
+
+static void check_sane(const struct thread_memory *t)
+{
+	assert_true(t->stack.start <= t->stack.end && t->tls.start <= t->tls.end);
+	for (size_t i = 0; i < t->local_count; i++)
+		assert_true(t->locals[i].at.start >= t->tls.start &&
+			    t->locals[i].at.end <= t->tls.end);
+	for (size_t i = 0; i < t->frame_count; i++)
+		assert_true(t->frames[i] > t->stack.start && t->frames[i] <= t->stack.end);
+	assert_true(t->link_count <= 2);
+}
+
+static void test_garbage(void **state)
+{
+	(void)state;
+	look.memory.read = read_garbage;
+	for (seed = 1; seed < 1000; seed += 7) {
+		uint64_t now = seed;
+
+		read_again();
+		for (size_t i = 0; i < look.memories.n; i++)
+			check_sane(&look.memories.v[i]);
+		seed = now;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,6 +627,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_descriptor_damaged, unpatch),
 		cmocka_unit_test_teardown(test_stack_damaged, unpatch),
 		cmocka_unit_test_teardown(test_locals_damaged, unpatch),
+		cmocka_unit_test_teardown(test_garbage, unpatch),
 	};
 
 	if (argc > 1)
