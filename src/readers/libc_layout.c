@@ -77,25 +77,28 @@ static void layout_read_lists(const struct layout_work *w, uint64_t global, stru
 	out->stacks_lock = out->in_flight + 8;
 }
 
-/* Before that they are variables of libpthread, which the file may name (nptl/allocatestack.c). */
+/* Before that they are variables of libpthread (nptl/allocatestack.c), in static programs of the program;
+ * its file may name them. */
 static void layout_find_lists(const struct layout_work *w, struct libc_layout *out)
 {
 	const struct {
-		const char *name;
+		const char *name, *static_name;
 		uint64_t *at;
 	} variables[] = {
-		{ "stack_used", &out->stacks_used },
-		{ "__stack_user", &out->stacks_user },
-		{ "stack_cache", &out->stacks_cached },
-		{ "stack_cache_actsize", &out->cached_bytes },
-		{ "in_flight_stack", &out->in_flight },
-		{ "stack_cache_lock", &out->stacks_lock },
+		{ "stack_used", "_dl_stack_used", &out->stacks_used },
+		{ "__stack_user", "_dl_stack_user", &out->stacks_user },
+		{ "stack_cache", "_dl_stack_cache", &out->stacks_cached },
+		{ "stack_cache_actsize", "_dl_stack_cache_actsize", &out->cached_bytes },
+		{ "in_flight_stack", "_dl_in_flight_stack", &out->in_flight },
+		{ "stack_cache_lock", "_dl_stack_cache_lock", &out->stacks_lock },
 	};
+	bool is_static = libc_is_static(w->libc);
 
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		const char *name = is_static ? variables[i].static_name : variables[i].name;
 		struct module_symbol sym;
 
-		if (module_find_symbol(w->threads, variables[i].name, true, &sym))
+		if (module_find_symbol(w->threads, name, true, &sym))
 			*variables[i].at = sym.address;
 	}
 }
@@ -117,10 +120,8 @@ static void layout_read_loader(const struct layout_work *w, struct libc_layout *
 		at = layout_read_field(w, "_thread_db_rtld_global__dl_tls_dtv_slotinfo_list", 64);
 		out->tls_modules = at ? global.address + at : 0;
 		layout_read_lists(w, global.address, out);
-		break;
+		return;
 	}
-	if (w->threads != out->libc)
-		layout_find_lists(w, out);
 }
 
 /* The library's own thread-local, which it exports for its other parts. */
@@ -156,6 +157,8 @@ bool libc_read_layout(const struct libc *l, const struct modules *mods, struct l
 		return false;
 	if (!libc_is_static(l))
 		layout_read_loader(&w, out);
+	if (libc_is_static(l) || w.threads != out->libc)
+		layout_find_lists(&w, out);
 	layout_read_errno(l, out);
 	return true;
 }

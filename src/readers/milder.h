@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What makes verdicts milder: signal handlers, jumps out of them, cancellation, other processes
- * that share the memory, an unknown C library, kernel interfaces that wake without a task. Each
- * is written into the model where the prover looks for it, and said in a note.
+ * that share the memory, an unknown C library, runtimes that hide pointers, kernel interfaces that
+ * wake without a task. Each is written into the model where the prover looks for it, and said in a note.
  */
 #ifndef STRAND_READERS_MILDER_H
 #define STRAND_READERS_MILDER_H

@@ -195,6 +195,8 @@ static int read_all(struct thread_memory_work *w, const bool *with_frames,
 
 	if (!rc)
 		rc = list_pointers(w);
+	if (!rc)
+		rc = thread_memory_find_made(w, out->n);
 	w->sets_stack_address = thread_memory_sets_address(w->in);
 	for (size_t i = 0; i < out->n && !rc; i++) {
 		size_t index = out->v[i].index;
@@ -202,11 +204,11 @@ static int read_all(struct thread_memory_work *w, const bool *with_frames,
 		rc = read_one(w, stop_thread(w->in->capture->stop, index), with_frames[index],
 			      &out->v[i]);
 	}
+	find_guard(w, out);
 	if (!rc)
 		rc = thread_memory_forget_doubtful(w, out);
 	if (!rc)
 		rc = thread_memory_find_lists(w, out);
-	find_guard(w, out);
 	return rc;
 }
 
@@ -222,6 +224,7 @@ int thread_memories_read(const struct threads_input *in, const struct memory_sou
 		rc = read_all(&w, with_frames, out);
 	free(w.locals);
 	free(w.pointers);
+	free(w.made);
 	return rc ? err_set(e, rc, "cannot find the stacks of process %d", (int)in->capture->pid)
 		  : 0;
 }

@@ -104,6 +104,39 @@ static int add_cached(struct thread_memories *out, const struct extent *stack)
 	return 0;
 }
 
+static int compare_words(const void *va, const void *vb)
+{
+	uint64_t a = *(const uint64_t *)va, b = *(const uint64_t *)vb;
+
+	return (a > b) - (a < b);
+}
+
+int thread_memory_find_made(struct thread_memory_work *w, size_t threads)
+{
+	uint64_t head = w->layout.stacks_used, links[2];
+
+	w->made = calloc(threads + 1, sizeof(*w->made));
+	if (!w->made)
+		return ERR_NOMEM;
+	if (!head || !read_links(w, head, links))
+		return 0;
+	/* Threads that have ended and were not joined are in it, too: some may find no room. */
+	while (links[0] != head && w->made_count < threads) {
+		uint64_t at = links[0];
+
+		if (!read_links(w, at, links))
+			break;
+		w->made[w->made_count++] = at - w->layout.list;
+	}
+	qsort(w->made, w->made_count, sizeof(*w->made), compare_words);
+	return 0;
+}
+
+bool thread_memory_is_made(const struct thread_memory_work *w, uint64_t descriptor)
+{
+	return bsearch(&descriptor, w->made, w->made_count, sizeof(*w->made), compare_words);
+}
+
 /* Walk the list; *sum is the bytes of its stacks. Returns 1 if it is as it should be, 0 if not. */
 static int walk_cache(const struct thread_memory_work *w, uint64_t head,
 		      struct thread_memories *out, uint64_t *sum)

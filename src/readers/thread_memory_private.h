@@ -28,6 +28,9 @@ struct thread_memory_work {
 	size_t local_count;
 	uint64_t *pointers; /* thread pointers of all that were stopped, ascending */
 	size_t pointer_count;
+	uint64_t *made; /* descriptors of threads whose stacks glibc made itself, ascending; not
+			 * always all of them */
+	size_t made_count;
 	bool sets_stack_address; /* somebody may have given a stack by its top alone: then glibc
 				  * does not know where it begins */
 };
@@ -46,7 +49,8 @@ bool thread_memory_main_stack(const struct thread_memory_work *w, const uint8_t 
 			      uint64_t sp, struct extent *out);
 /* See w->sets_stack_address. */
 bool thread_memory_sets_address(const struct threads_input *in);
-/* Take back the stacks that are not one thread's alone. */
+/* Take back the stacks that are not one thread's alone, and what would part a stack whose extent is not
+ * known. */
 int thread_memory_forget_doubtful(const struct thread_memory_work *w, struct thread_memories *out);
 
 /* Fill w->locals; empty if they are not certain. */
@@ -59,6 +63,10 @@ int thread_memory_set_locals(const struct thread_memory_work *w, uint64_t tp,
  * memory below sp is out of use, and sets t->frames if they are wanted. */
 int thread_memory_walk(const struct thread_memory_work *w, const struct stop_thread *thread,
 		       bool with_frames, struct thread_memory *t);
+
+/* Fill w->made, at most so many. */
+int thread_memory_find_made(struct thread_memory_work *w, size_t threads);
+bool thread_memory_is_made(const struct thread_memory_work *w, uint64_t descriptor);
 
 /* Fill the lists and cached stacks of `out`, whose threads are known. */
 int thread_memory_find_lists(const struct thread_memory_work *w, struct thread_memories *out);

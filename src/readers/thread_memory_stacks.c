@@ -184,6 +184,75 @@ static size_t list_stacks(const struct thread_memories *out, struct thread_memor
 	return n;
 }
 
+/* Memory from `sp` upwards that may be the rest of the stack there. */
+static struct extent find_rest(const struct maps *maps, uint64_t sp)
+{
+	const struct mapping *m = maps_find(maps, sp);
+	struct extent rest = { sp, sp };
+
+	for (; m && m < maps->v + maps->n && m->start <= rest.end && m->write; m++)
+		rest.end = m->end;
+	return rest;
+}
+
+static bool overlaps(const struct extent *a, const struct extent *b)
+{
+	return a->start < b->end && b->start < a->end;
+}
+
+/* May its stack be a piece of another's? Not if glibc made it; nor is the first thread's, whose
+ * thread-locals the loader made. */
+static bool may_be_piece(const struct thread_memory_work *w, const struct thread_memory *t)
+{
+	const struct capture *c = w->in->capture;
+
+	return t->descriptor.end && !thread_memory_is_made(w, t->descriptor.start) &&
+	       (stop_thread(c->stop, t->index)->tid != c->pid || w->in->target->forked);
+}
+
+static bool forget_within(const struct thread_memory_work *w, const struct extent *rest,
+			  size_t index, struct thread_memories *out)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < out->n; i++) {
+		struct thread_memory *t = &out->v[i];
+
+		if (t->index == index || !may_be_piece(w, t) ||
+		    (!overlaps(rest, &t->stack) && !overlaps(rest, &t->tls) &&
+		     !overlaps(rest, &t->descriptor)))
+			continue;
+		forget_stack(t);
+		t->tls = t->descriptor = t->error_number = (struct extent){ 0, 0 };
+		t->local_count = t->link_count = 0;
+		changed = true;
+	}
+	return changed;
+}
+
+/* A thread runs on memory of which only this end is known. What is said to be others' above may be a
+ * piece of it (another's stack made of an array in a frame), and would part it: then it is nobody's
+ * for certain, and all of that memory stays one. */
+static void forget_cutting(const struct thread_memory_work *w, struct thread_memories *out)
+{
+	const struct capture *c = w->in->capture;
+	bool changed = true;
+
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < out->n; i++) {
+			const struct thread_memory *t = &out->v[i];
+			uint64_t sp = arch_sp(&stop_thread(c->stop, t->index)->regs);
+			struct extent rest;
+
+			if (sp >= t->stack.start && sp < t->stack.end)
+				continue;
+			rest = find_rest(&c->maps, sp);
+			changed = forget_within(w, &rest, t->index, out) || changed;
+		}
+	}
+}
+
 int thread_memory_forget_doubtful(const struct thread_memory_work *w, struct thread_memories *out)
 {
 	struct thread_memory **v = calloc(out->n + 1, sizeof(*v));
@@ -199,6 +268,7 @@ int thread_memory_forget_doubtful(const struct thread_memory_work *w, struct thr
 		for (size_t i = 0; i < n; i++)
 			if (lent[i])
 				forget_stack(v[i]);
+		forget_cutting(w, out);
 	}
 	free(v);
 	free(lent);

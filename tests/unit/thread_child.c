@@ -149,19 +149,19 @@ static void *run_nested_coroutine(void *unused)
 	return NULL;
 }
 
-static NOINLINE void go_down(int depth)
+static NOINLINE void go_down(int depth, enum role role)
 {
 	if (depth)
-		go_down(depth - 1);
+		go_down(depth - 1, role);
 	else
-		note_in_frame(ROLE_DEEP);
+		note_in_frame(role);
 	sink++;
 }
 
 static void *run_deep(void *unused)
 {
 	(void)unused;
-	go_down(UNWIND_FRAMES_MAX + 50);
+	go_down(UNWIND_FRAMES_MAX + 50, ROLE_DEEP);
 	return NULL;
 }
 
@@ -211,6 +211,27 @@ static void *run_outer(void *unused)
 	return NULL;
 }
 
+static void *run_deep_outer(void *unused)
+{
+	char memory[STACK_BYTES] __attribute__((aligned(64)));
+
+	(void)unused;
+	start(run_plain, (void *)ROLE_IN_DEEP, memory, true);
+	go_down(UNWIND_FRAMES_MAX + 50, ROLE_DEEP_OUTER);
+	sink += memory[5];
+	return NULL;
+}
+
+/* With a guard of its own, by which it is seen not to belong to what lies below. */
+static void *make_heap_stack(void)
+{
+	char *memory = aligned_alloc(4096, 4096 + STACK_BYTES);
+
+	if (!memory || mprotect(memory, 4096, PROT_NONE))
+		_exit(5);
+	return memory + 4096;
+}
+
 static void start_role(enum role role)
 {
 	void *arg = (void *)(uintptr_t)role;
@@ -218,7 +239,7 @@ static void start_role(enum role role)
 
 	switch (role) {
 	case ROLE_IN_HEAP:
-		start(run_plain, arg, malloc(STACK_BYTES), true);
+		start(run_plain, arg, make_heap_stack(), true);
 		break;
 	case ROLE_IN_STATIC:
 		start(run_plain, arg, static_stack, true);
@@ -244,6 +265,10 @@ static void start_role(enum role role)
 	case ROLE_LENDER:
 		start(run_lender, NULL, NULL, true);
 		break;
+	case ROLE_DEEP_OUTER:
+		start(run_deep_outer, NULL, NULL, true);
+		break;
+	case ROLE_IN_DEEP:
 	case ROLE_INNER:
 	case ROLE_BORROWER:
 		break;

@@ -27,6 +27,8 @@ enum role {
 	ROLE_COROUTINE,	  /* in a coroutine on a stack from the heap */
 	ROLE_NESTED_CORO, /* … on an array in the thread's own stack */
 	ROLE_DEEP,	  /* more frames than are followed */
+	ROLE_DEEP_OUTER, /* likewise, and its stack holds the next one's */
+	ROLE_IN_DEEP,
 	ROLE_UNBORN,	  /* has not entered its start routine */
 	ROLE_RECORDED,	  /* … and its argument is a record of the recording side */
 	ROLE_OUTER,	  /* its stack holds the next one's */
