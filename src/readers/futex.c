@@ -8,6 +8,7 @@
  *   mutex, robust            WAIT shared              tid|WAITERS  lock + 0
  *   mutex, priority inherit. LOCK_PI                  -            lock + 0
  *   cond                     WAIT_BITSET              0 (≤ 2.40)   cond + 40 or 44
+ *   cond without deadline    WAIT (≤ 2.32)            0            cond + 40 or 44
  *   semaphore                WAIT_BITSET              0            sem + 0
  *   barrier                  WAIT                     round        barrier + 4
  *   rwlock, wait for writer  WAIT_BITSET              ≤ 3          lock + 8 (word % 8 == 0)
@@ -114,7 +115,8 @@ static void futex_classify_cond(const struct libc *libc, const struct futex_call
 
 	if (futex_is_mutex_value(call) && depth >= 2)
 		futex_mean(out, FUTEX_MEANS_MUTEX, call->word);
-	else if (call->command == FUTEX_WAIT_BITSET && cond)
+	else if (cond && (call->command == FUTEX_WAIT_BITSET ||
+			  (libc_cond_waits_plainly(libc) && call->value == 0)))
 		futex_mean(out, FUTEX_MEANS_COND, cond);
 	else
 		futex_mean(out, FUTEX_MEANS_LIBC_LOCK, call->word);

@@ -20,6 +20,8 @@
 /* First release in which struct __pthread_cond_s lost __g_refs, so that __g_signals moved from
  * 40 to 32: sysdeps/nptl/bits/thread-shared-types.h. */
 #define GLIBC_MINOR_COND_WITHOUT_REFS 41
+/* First release whose pthread_cond_wait() sleeps in FUTEX_WAIT_BITSET, as timed waits do. */
+#define GLIBC_MINOR_COND_BITSET	      33
 #define COND_SIGNALS_OFFSET	      40
 #define COND_SIGNALS_OFFSET_NO_REFS   32
 
@@ -283,6 +285,11 @@ void libc_get_modules(const struct libc *l, const struct module **libc,
 {
 	*libc = l->libc;
 	*threads = l->threads;
+}
+
+bool libc_cond_waits_plainly(const struct libc *l)
+{
+	return l->minor < GLIBC_MINOR_COND_BITSET;
 }
 
 uint64_t libc_cond_of_futex(const struct libc *l, uint64_t word)

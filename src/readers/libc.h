@@ -94,4 +94,7 @@ bool libc_read_layout(const struct libc *l, const struct modules *mods, struct l
 /* The cond whose futex word is at `word`: 0 if the layout is not known. */
 uint64_t libc_cond_of_futex(const struct libc *l, uint64_t word);
 
+/* Does a cond wait without a deadline sleep in FUTEX_WAIT, not in FUTEX_WAIT_BITSET? */
+bool libc_cond_waits_plainly(const struct libc *l);
+
 #endif

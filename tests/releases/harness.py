@@ -33,10 +33,12 @@ COPIED = "2.36", "bookworm"
 CHOSEN = """abba abba_* all_* cancel_beside_cycle chain cond_relock cxx_* cycle4 dl_lock_join
 handler_* join_* lost_wakeup main_gone* many_waiters owner_* pool rdlock_* rwlock_* self self_*
 r_* k_* t_cancel t_cxx t_flockfile t_handler_posts t_libc_locks t_main_gone t_mutex_kinds t_once
-t_one_live t_pi_deadlock t_pshared t_rdlock_readers t_reach* t_rwlock_readers t_timed*""".split()
+t_pi_deadlock t_pingpong t_pshared t_rdlock_readers t_reach* t_rwlock_readers t_timed*""".split()
 ON_UNKNOWN = "abba", "rwlock_cycle", "join_cycle", "all_cond"
 NOT_HERE = "musl", "rustc"  # what a program of another library needs
-TOO_LONG_FOR_CHECK = 4  # arguments of a program: the rest are looked at only
+WITHOUT_UNWINDER = ("2.31",)  # libstrand.so walks stacks of creators by frame pointers only, and says so
+LIBRARIES_OF = (("-lrt", r"\bmq_|\baio_|\btimer_create|\bshm_open"), ("-ldl", r"\bdl(m?open|sym)"))
+LOOKS = 8  # at most, at what never comes to rest
 
 
 def load_programs():
@@ -80,22 +82,26 @@ def check_includes(program, root):
             raise Skip("no <%s> in its C++ library" % name)
 
 
-def flags_of(root, libraries):
+def flags_of(program, root, libraries):
     """Compile against the root, run with the loader and the libraries of these folders."""
     loader = next((path for folder in libraries
                    for path in [os.path.join(folder, "ld-linux-x86-64.so.2")]
                    if os.path.exists(path)), None)
     if loader is None:
         raise Failure("no loader in %s" % libraries)
-    return ["-O2", "--sysroot=" + root, *["-isystem" + folder for folder in cxx_headers(root)],
+    headers = cxx_headers(root) if program.suffix == ".cpp" else []
+    with open(program.path, encoding="utf-8") as file:
+        text = file.read()
+    more = [flag for flag, pattern in LIBRARIES_OF if re.search(pattern, text)]
+    return ["-O2", "--sysroot=" + root, *["-isystem" + folder for folder in headers],
             *["-B" + folder for folder in libraries_of(root)],
             *["-L" + folder for folder in libraries_of(root)],
             "-Wl,--dynamic-linker=" + loader,
-            "-Wl,--disable-new-dtags,-rpath," + ":".join(libraries)]
+            "-Wl,--disable-new-dtags,-rpath," + ":".join(libraries),
+            *(["-Wl,--no-as-needed", *more, "-Wl,--as-needed"] if more else [])]
 
 
-# Before 2.35 libstrand.so walks the stacks of creators by frame pointers only, and the report says so.
-checking.NAMELESS += (variant_of("2.31"),)
+checking.NAMELESS += tuple(map(variant_of, WITHOUT_UNWINDER))
 
 
 class OnRelease(Case):
@@ -121,7 +127,8 @@ class OnRelease(Case):
             check_includes(self.inner.program, root)
         except Skip as skip:
             return skip
-        looking.VARIANTS[variant_of(release)] = flags_of(root, libraries_of(root)), None, None
+        looking.VARIANTS[variant_of(release)] = (
+            flags_of(self.inner.program, root, libraries_of(root)), None, None)
 
 
 def says(old, new, data):
@@ -155,7 +162,7 @@ def unknown_libraries(ctx):
 def check_unknown(ctx, program):
     """Nothing is proved by what may be different there, and the report says why."""
     root, libraries = unknown_libraries(ctx)
-    looking.VARIANTS[variant_of(UNKNOWN)] = flags_of(root, libraries), None, None
+    looking.VARIANTS[variant_of(UNKNOWN)] = flags_of(program, root, libraries), None, None
     binary = build(ctx, program.path, variant_of(UNKNOWN))
     running = Running(ctx, [binary])
     running.settle(2)
@@ -181,6 +188,18 @@ def chosen(programs, ctx):
             yield program
 
 
+def checks(ctx, programs, program):
+    """By strand check on all releases at once, but for those on which creators are half known."""
+    for half in (False, True):
+        some = [pair for pair in RELEASES if (pair[0] in WITHOUT_UNWINDER) == half]
+        runs = [(variant_of(release), arg) for release, _ in some for arg in program.args]
+        if half:
+            program = programs.Program(program.path)
+            program.creators = []
+        yield OnRelease(ctx, checking.Check(ctx, program, runs), "check/%s%s" % (
+            program.name, "/old" if half else ""), some)
+
+
 def cases(ctx, long):
     if not long:
         return
@@ -189,14 +208,11 @@ def cases(ctx, long):
         for release, suite in RELEASES:
             for arg in program.args if program.looked_at else ():
                 inner = programs.Look(ctx, program, variant_of(release), arg,
-                                      programs.looks_at(ctx, program, False))
+                                      min(LOOKS, programs.looks_at(ctx, program, False)))
                 name = "%s/%s%s" % (release, program.name, "/" + arg if arg else "")
                 yield OnRelease(ctx, inner, name, [(release, suite)])
         if program.check not in ("no", "ends"):
-            runs = [(variant_of(release), arg) for release, _ in RELEASES
-                    for arg in program.args[:TOO_LONG_FOR_CHECK]]
-            yield OnRelease(ctx, checking.Check(ctx, program, runs),
-                            "check/" + program.name, RELEASES)
+            yield from checks(ctx, programs, program)
         if program.name in ON_UNKNOWN:
             yield Case("releases/unknown/" + program.name,
                        lambda program=program: check_unknown(ctx, program), 300, waits=True)
