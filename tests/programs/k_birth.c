@@ -141,6 +141,7 @@ static struct gate *give_at_birth(void)
 
 	PROG_CHECK(ioctl(faults, UFFDIO_ZEROPAGE, &page) == 0);
 	PROG_CHECK(pthread_join(child, NULL) == 0);
+	PROG_CHECK(munmap(space, (size_t)PAGES * PAGE) == 0);
 	return keep_take();
 }
 

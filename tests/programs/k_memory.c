@@ -3,6 +3,9 @@
  * expect: none
  * lost: cond-wait
  * lost@file: no
+ * lost@private_file: no
+ * lost@gate_in_page: no
+ * lost@gate_in_break: no
  * lost@secret: no
  * load: yes
  * looks: 200

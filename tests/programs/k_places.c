@@ -2,6 +2,7 @@
  *
  * expect: none
  * lost: cond-wait
+ * lost@exit_list: no
  * load: yes
  * looks: 200
  * ends: quit

@@ -6,7 +6,6 @@
  * load: yes
  * looks: 200
  * ends: quit
- * args: signal_block | signal_static | signal_mapped | signal_main | under_signal | under_signal_main
  * args: coroutine | coroutine_mapped | coroutine_bare | on_coroutine | under_coroutine
  * args: stack_block | stack_static | stack_neighbours | gate_on_stack | parked
  * variants: -O2
@@ -14,19 +13,17 @@
  *
  * What it is: the only pointer to the gate stands in a frame on a stack that is not the usual one, or
  * on the usual one while the thread runs elsewhere. What a careless prover gets wrong: it looks at a
- * thread's own stack from the stack pointer up, but the thread is on its signal stack or
- * in a coroutine, and then the whole of its own stack counts; it takes memory that no word leads to
- * for garbage, but a live thread's stack pointer leads there; it wants a pointer to the beginning
- * of a coroutine's stack, but a saved stack pointer is all there is; it does not follow pointers
- * into stacks of blocked threads, where waiters link themselves into lists.
+ * thread's own stack from the stack pointer up, but the thread is in a coroutine, and then the
+ * whole of its own stack counts; it takes memory that no word leads to for garbage, but a live
+ * thread's stack pointer leads there; it wants a pointer to the beginning of a coroutine's stack,
+ * but a saved stack pointer is all there is; it does not follow pointers into stacks of blocked
+ * threads, where waiters link themselves into lists.
  */
 #include "keep.h"
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 
-enum { STACK_BYTES = 120000, SIGNAL = SIGUSR1 };
+enum { STACK_BYTES = 120000 };
 
 static char space[4 * STACK_BYTES] __attribute__((aligned(64)));
 
@@ -47,158 +44,6 @@ static REACH_APART void stay_with_pointer(void)
 	keep_wait();
 	keep_box = here;
 	here = NULL;
-}
-
-/* Signal stacks. Nobody but the kernel knows where the handler's stack is. */
-
-static void (*volatile in_handler)(void);
-
-static void handle(int signal)
-{
-	(void)signal;
-	in_handler();
-}
-
-static void use_signal_stack(void *at)
-{
-	stack_t stack = { .ss_sp = at, .ss_size = STACK_BYTES };
-	struct sigaction action = { .sa_handler = handle, .sa_flags = SA_ONSTACK };
-
-	PROG_CHECK(at && sigaltstack(&stack, NULL) == 0);
-	PROG_CHECK(sigaction(SIGNAL, &action, NULL) == 0);
-}
-
-static void signal_self(void)
-{
-	PROG_CHECK(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGNAL) == 0);
-}
-
-/* Dead frames there would be searched, for the handler may run again. */
-static REACH_APART void wipe_signal_stack(void)
-{
-	stack_t stack;
-
-	PROG_CHECK(sigaltstack(NULL, &stack) == 0);
-	memset(stack.ss_sp, 0, stack.ss_size);
-}
-
-static REACH_APART void stay_in_handler(void)
-{
-	in_handler = stay_with_pointer;
-	signal_self();
-	wipe_signal_stack();
-}
-
-static void *hold_on_signal_stack(void *arg)
-{
-	stay_in_handler();
-	reach_forget();
-	keep_wait();
-	return arg;
-}
-
-static REACH_APART void prepare_block(void)
-{
-	use_signal_stack(malloc(STACK_BYTES));
-}
-
-static void *hold_in_signal_block(void *arg)
-{
-	prepare_block();
-	reach_forget();
-	return hold_on_signal_stack(arg);
-}
-
-static REACH_APART void prepare_mapped(void)
-{
-	use_signal_stack(map_stack());
-}
-
-static void *hold_in_signal_mapped(void *arg)
-{
-	prepare_mapped();
-	reach_forget();
-	return hold_on_signal_stack(arg);
-}
-
-static void *hold_in_signal_static(void *arg)
-{
-	use_signal_stack(space);
-	return hold_on_signal_stack(arg);
-}
-
-static void keep_signal_block(struct gate *gate)
-{
-	keep_holder(hold_in_signal_block, gate, NULL);
-}
-
-static void keep_signal_mapped(struct gate *gate)
-{
-	keep_holder(hold_in_signal_mapped, gate, NULL);
-}
-
-static void keep_signal_static(struct gate *gate)
-{
-	keep_holder(hold_in_signal_static, gate, NULL);
-}
-
-/* The first thread's stack is of another kind; another thread then takes the orders. */
-static void *obey_beside_main(void *place)
-{
-	keep_expect_answer();
-	keep_obey(place);
-	return NULL;
-}
-
-static const struct place by_main = { "main", NULL, keep_ask_holder, NULL };
-
-static REACH_APART void set_up_main(void)
-{
-	struct gate *gate = gate_new();
-
-	PROG_CHECK(pipe(keep_orders) == 0 && pipe(keep_answers) == 0);
-	keep_waiter = prog_thread(gate_waiter, gate);
-	keep_box = gate;
-	prog_thread(obey_beside_main, (void *)&by_main);
-}
-
-static void keep_signal_main(struct gate *gate)
-{
-	(void)gate;
-	set_up_main();
-	hold_in_signal_block(NULL);
-}
-
-static REACH_APART void stay_under_handler(void)
-{
-	struct gate *volatile here = keep_take();
-
-	in_handler = keep_wait;
-	signal_self();
-	keep_box = here;
-	here = NULL;
-	wipe_signal_stack();
-}
-
-static void *hold_under_signal(void *arg)
-{
-	prepare_block();
-	stay_under_handler();
-	reach_forget();
-	keep_wait();
-	return arg;
-}
-
-static void keep_under_signal(struct gate *gate)
-{
-	keep_holder(hold_under_signal, gate, NULL);
-}
-
-static void keep_under_signal_main(struct gate *gate)
-{
-	(void)gate;
-	set_up_main();
-	hold_under_signal(NULL);
 }
 
 /* Coroutines: one that is left in the middle, and is known by its saved registers */
@@ -401,15 +246,21 @@ struct parked {
 static struct parked *parked;
 static pthread_barrier_t is_parked;
 
+static REACH_APART void link_parked(struct parked *here)
+{
+	memset(here, 0, sizeof(*here));
+	gate_init(&here->own);
+	here->next = parked;
+	here->thing = keep_take();
+	parked = here;
+}
+
 static void *park(void *arg)
 {
 	struct parked here;
 
-	memset(&here, 0, sizeof(here));
-	gate_init(&here.own);
-	here.next = parked;
-	here.thing = keep_take();
-	parked = &here;
+	link_parked(&here);
+	reach_forget();
 	pthread_barrier_wait(&is_parked);
 	gate_wait(&here.own);
 	return arg;
@@ -438,12 +289,6 @@ static struct gate *give_parked(void)
 }
 
 static const struct place places[] = {
-	{ "signal_block", keep_signal_block, keep_ask_holder, NULL },
-	{ "signal_static", keep_signal_static, keep_ask_holder, NULL },
-	{ "signal_mapped", keep_signal_mapped, keep_ask_holder, NULL },
-	{ "signal_main", keep_signal_main, NULL, NULL },
-	{ "under_signal", keep_under_signal, keep_ask_holder, NULL },
-	{ "under_signal_main", keep_under_signal_main, NULL, NULL },
 	{ "coroutine", keep_coroutine, give_coroutine, NULL },
 	{ "coroutine_mapped", keep_coroutine_mapped, give_coroutine, NULL },
 	{ "coroutine_bare", keep_coroutine_bare, give_coroutine, NULL },
@@ -456,14 +301,4 @@ static const struct place places[] = {
 	{ "parked", keep_parked, give_parked, NULL },
 };
 
-int main(int argc, char **argv)
-{
-	PROG_CHECK(argc == 2);
-	if (strcmp(argv[1], "signal_main") == 0)
-		keep_signal_main(NULL);
-	else if (strcmp(argv[1], "under_signal_main") == 0)
-		keep_under_signal_main(NULL);
-	else
-		return keep_main(argc, argv, places, sizeof(places) / sizeof(*places));
-	return 0;
-}
+KEEP_MAIN(places)
