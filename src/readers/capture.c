@@ -314,7 +314,8 @@ void capture_free(struct capture *c)
 	stop_free(c->stop);
 	snapshot_free(c->memory);
 	table_copy_free(c->table);
-	maps_free(&c->maps);
+	if (!c->core)
+		maps_free(&c->maps);
 	free(c);
 }
 

@@ -19,6 +19,8 @@
 #include "target/stop.h"
 #include "target/target.h"
 
+struct core;
+
 /* What is copied of a thread's descriptor, struct pthread: its tid (at 720 in glibc 2.36) and the
  * argument of its start routine (at 1600) lie within. */
 #define CAPTURE_DESCRIPTOR_BYTES 2304
@@ -37,8 +39,15 @@ struct capture {
 	bool has_uring; /* an io_uring was open when every thread seemed to sleep for good */
 	bool cut_short; /* the bound of the stop was reached: stacks are missing */
 	int64_t pause_ns;
-	int64_t monotonic_ns; /* clocks at the stop, for deadlines */
+	int64_t monotonic_ns; /* clocks at the stop, for deadlines; TIME_UNKNOWN of a core */
 	int64_t realtime_ns;
+
+	/* Of a core (readers/capture_core.h), whose maps and memory it is made of: there is no process
+	 * to ask, `through` is 0. */
+	const struct core *core; /* NULL: a process */
+	bool relative_unknown;	 /* another process may share the memory */
+	const char *held_unknown; /* not NULL: the kernel may hold pointers for the process that
+				   * are not in the core, for a module imports this function */
 };
 
 /* What else is to be done while the process stands still, in the thread that has stopped it. */

@@ -202,7 +202,7 @@ static int64_t io_left_until(struct descriptors *d, int64_t point, clockid_t clo
 	if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
 	    clock != CLOCK_TAI)
 		return TIME_UNKNOWN;
-	if (point == TIME_UNKNOWN || clock_gettime(clock, &now) != 0 ||
+	if (!descriptors_are_known(d) || point == TIME_UNKNOWN || clock_gettime(clock, &now) != 0 ||
 	    __builtin_sub_overflow(point, descriptors_read_clock_offset(d, clock), &left))
 		return TIME_UNKNOWN;
 	left -= now.tv_sec * NS_PER_S + now.tv_nsec;

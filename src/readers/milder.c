@@ -90,21 +90,22 @@ static bool milder_is_libc(const struct module *m)
 	return false;
 }
 
-/* Does code outside the C library use `name`? In a static program the library's presence is all
- * that can be told, and counts; so does a module whose file cannot be read. */
+bool milder_uses(const struct libc *libc, const struct module *m, const char *name)
+{
+	struct module_symbol sym;
+
+	if (milder_is_libc(m))
+		return false;
+	return !m->file || module_imports(m, name) ||
+	       (libc_is_static(libc) && m->main_program &&
+		module_find_symbol(m, name, true, &sym));
+}
+
 static const struct module *milder_find_user(const struct threads_input *in, const char *name)
 {
-	for (size_t i = 0; i < modules_count(in->modules); i++) {
-		const struct module *m = modules_get(in->modules, i);
-		struct module_symbol sym;
-
-		if (milder_is_libc(m))
-			continue;
-		if (!m->file || module_imports(m, name) ||
-		    (libc_is_static(in->libc) && m->main_program &&
-		     module_find_symbol(m, name, true, &sym)))
-			return m;
-	}
+	for (size_t i = 0; i < modules_count(in->modules); i++)
+		if (milder_uses(in->libc, modules_get(in->modules, i), name))
+			return modules_get(in->modules, i);
 	return NULL;
 }
 
@@ -140,10 +141,14 @@ static int milder_apply_handlers(const struct threads_input *in, struct model *m
 	why = model_format(m, "the handler of %s", names);
 	if (!why || !model_add_pseudo(m, why))
 		return ERR_NOMEM;
-	model_note(m,
-		   "handlers of %s may run and wake others: waits for shared objects are not "
-		   "given as stuck",
-		   names);
+	if (in->capture->core)
+		model_note(m, "a core does not tell which signals have handlers: all that a thread "
+			      "does not block count as having one that may wake others");
+	else
+		model_note(m,
+			   "handlers of %s may run and wake others: waits for shared objects are "
+			   "not given as stuck",
+			   names);
 	milder_apply_ways_out(in, m, handled);
 	return 0;
 }
@@ -159,6 +164,11 @@ static int milder_apply_relative(const struct threads_input *in, struct model *m
 	pid_t pid = in->capture->relative;
 	const char *what;
 
+	if (in->capture->relative_unknown) {
+		model_note(m, "another process may share the memory, which a core does not tell: "
+			      "it may unlock and wake");
+		return model_add_pseudo(m, "a process that may share the memory") ? 0 : ERR_NOMEM;
+	}
 	if (!pid)
 		return 0;
 	what = model_format(m, "process %d (shares the memory)", (int)pid);
@@ -201,7 +211,8 @@ static void milder_apply_kernel(const struct threads_input *in, struct model *m)
 		aio = aio || !strncmp(maps->v[i].path, "/[aio]", 6);
 	}
 	if (uring)
-		milder_withhold_shared(m, "io_uring is in use");
+		milder_withhold_shared(m, in->capture->core ? "io_uring may be in use"
+							    : "io_uring is in use");
 	if (aio)
 		milder_withhold_shared(m, "kernel AIO is in use");
 }

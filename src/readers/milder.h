@@ -18,6 +18,10 @@ uint64_t milder_handled_signals(uint64_t caught, uint64_t blocked);
 /* "SIGUSR1, SIGTERM and 5 more" */
 void milder_describe_signals(uint64_t signals, char *buf, size_t size);
 
+/* Does `m`, unless it is the C library, use its function `name`? In a static program the library's
+ * presence is all that can be told, and counts; so does a module whose file cannot be read. */
+bool milder_uses(const struct libc *libc, const struct module *m, const char *name);
+
 /* Once all threads are in the model. */
 int milder_apply(const struct threads_input *in, struct model *m);
 

@@ -5,12 +5,14 @@
  */
 #include "readers/threads.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "readers/futex.h"
 #include "readers/milder.h"
 #include "readers/waits.h"
+#include "target/core.h"
 #include "target/memory.h"
 
 struct birth {
@@ -66,7 +68,10 @@ static int threads_list_births(struct threads_work *w)
 			continue;
 		b->thread = t;
 		b->slot = t->tid == c->pid ? 0 : i + 1;
-		target_read_thread(c->pid, t->tid, &b->info);
+		if (!c->core)
+			target_read_thread(c->pid, t->tid, &b->info);
+		else if (t->tid == c->pid)
+			snprintf(b->info.name, sizeof(b->info.name), "%s", core_name(c->core));
 		w->n++;
 	}
 	qsort(w->births, w->n, sizeof(*w->births), birth_compare);

@@ -122,6 +122,8 @@ static void waits_set_owner(const struct waits_context *c, struct object *o, pid
 		return;
 	if (c->in->target->renumbered) {
 		o->live_because = "its owner's number may be one of another PID namespace";
+	} else if (c->in->capture->relative_unknown) {
+		o->live_because = "another process may share the memory";
 	} else if (c->in->capture->relative) {
 		/* Made by clone(2), it may also hold the lock under the number of a thread here. */
 		o->owner_state = OWNER_FOREIGN;
@@ -193,7 +195,8 @@ static void waits_read_mutex(const struct waits_context *c, const struct futex_c
  * another's name: then nothing is said of who holds it. */
 static bool waits_knows_readers(const struct waits_context *c)
 {
-	return !c->numbers_borrowed && !c->in->capture->relative;
+	return !c->numbers_borrowed && !c->in->capture->relative &&
+	       !c->in->capture->relative_unknown;
 }
 
 static void waits_read_rwlock(const struct waits_context *c, struct object *o)
@@ -286,7 +289,7 @@ static void waits_read_deadline(const struct waits_context *c, const struct fute
 	ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 	if (!call->is_absolute)
 		w->duration_ns = ns;
-	else
+	else if (!cap->core)
 		w->deadline_left_ns =
 			ns - (call->is_realtime ? cap->realtime_ns : cap->monotonic_ns);
 }

@@ -29,6 +29,7 @@
 #define DESCRIPTORS_MAX_INFO_BYTES ((size_t)256 << 10)
 
 struct descriptors {
+	pid_t pid;
 	char base[64];
 	struct sockets *sockets;   /* made when first needed */
 	void *known;		   /* tsearch(3) tree of struct descriptor, by number */
@@ -79,8 +80,14 @@ int descriptors_create(pid_t pid, struct descriptors **out)
 	*out = d;
 	if (!d)
 		return ERR_NOMEM;
+	d->pid = pid;
 	descriptors_choose_base(d, pid);
 	return 0;
+}
+
+bool descriptors_are_known(const struct descriptors *d)
+{
+	return d->pid != 0;
 }
 
 void descriptors_free(struct descriptors *d)

@@ -37,7 +37,9 @@ struct descriptor {
 
 struct descriptors;
 
+/* `pid` 0: of a process that is no more; nothing is known then. */
 int descriptors_create(pid_t pid, struct descriptors **out);
+bool descriptors_are_known(const struct descriptors *d);
 void descriptors_free(struct descriptors *d);
 
 /* Descriptor `number`; never NULL: out of memory it is one of unknown kind. Owned by `d`. */

@@ -264,8 +264,9 @@ static bool may_be_module(const struct mapping *map)
 }
 
 /* Make a module of the executable mapping `map` unless it is part of one, or not an ELF file. */
-static int consider_mapping(struct modules *m, struct rejects *no, struct module_opener *opener,
-			    const struct maps *maps, const struct mapping *map)
+static int consider_mapping(struct modules *m, struct rejects *no,
+			    const struct modules_source *from, const struct maps *maps,
+			    const struct mapping *map)
 {
 	struct elf_file *file = NULL;
 	struct module *mod;
@@ -273,7 +274,7 @@ static int consider_mapping(struct modules *m, struct rejects *no, struct module
 
 	if (is_covered(m, maps, map) || (map->inode && is_rejected(no, map)))
 		return 0;
-	code = module_open_file(opener, maps, map, &file);
+	code = from->open(from->ctx, maps, map, &file);
 	if (code == ERR_BAD_FORMAT)
 		return reject(no, map);
 	if (code == ERR_NOMEM)
@@ -314,46 +315,68 @@ static int sort_modules(struct modules *m)
 }
 
 /* By the entry point that the kernel was given, or else by the file that was executed. */
-static void mark_main_program(struct modules *m, const struct module_opener *opener)
+static void mark_main_program(struct modules *m, const struct modules_source *from)
 {
 	struct module *by_file = NULL;
 
 	for (size_t i = 0; i < m->n; i++) {
 		struct module *mod = &m->v[i];
 
-		if (mod->file && opener->entry &&
-		    mod->bias + elf_file_header(mod->file)->e_entry == opener->entry) {
+		if (mod->file && from->entry &&
+		    mod->bias + elf_file_header(mod->file)->e_entry == from->entry) {
 			mod->main_program = true;
 			return;
 		}
-		if (!by_file && module_is_executable_file(opener, mod))
+		if (!by_file && from->is_executed(from->ctx, mod))
 			by_file = mod;
 	}
 	if (by_file)
 		by_file->main_program = true;
 }
 
-int modules_open(pid_t pid, const struct maps *maps, struct modules **out, struct err *e)
+int modules_open_from(const struct modules_source *from, const struct maps *maps,
+		      struct modules **out)
 {
-	struct module_opener opener;
 	struct rejects no = { 0 };
 	struct modules *m = calloc(1, sizeof(*m));
 	int code = m ? 0 : ERR_NOMEM;
 
-	module_opener_init(&opener, pid);
 	for (size_t i = 0; i < maps->n && !code; i++)
 		if (may_be_module(&maps->v[i]))
-			code = consider_mapping(m, &no, &opener, maps, &maps->v[i]);
+			code = consider_mapping(m, &no, from, maps, &maps->v[i]);
 	free(no.v);
 	if (!code)
 		code = sort_modules(m);
 	if (code) {
 		modules_close(m);
-		return err_set(e, code, "cannot list the modules of process %d", (int)pid);
+		return code;
 	}
-	mark_main_program(m, &opener);
+	mark_main_program(m, from);
 	*out = m;
 	return 0;
+}
+
+static int open_of_process(void *ctx, const struct maps *maps, const struct mapping *map,
+			   struct elf_file **out)
+{
+	return module_open_file(ctx, maps, map, out);
+}
+
+static bool is_executed_file(void *ctx, const struct module *m)
+{
+	return module_is_executable_file(ctx, m);
+}
+
+int modules_open(pid_t pid, const struct maps *maps, struct modules **out, struct err *e)
+{
+	struct module_opener opener;
+	struct modules_source from = { open_of_process, is_executed_file, &opener, 0 };
+	int code;
+
+	module_opener_init(&opener, pid);
+	from.entry = opener.entry;
+	code = modules_open_from(&from, maps, out);
+	return code ? err_set(e, code, "cannot list the modules of process %d", (int)pid) : 0;
 }
 
 static int open_regular(const char *path)

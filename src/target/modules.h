@@ -44,6 +44,18 @@ struct modules;
  * stays listed with fd -1. Fails only for lack of memory. Frees with modules_close(). */
 int modules_open(pid_t pid, const struct maps *maps, struct modules **out, struct err *e);
 
+/* The same with files that come from elsewhere. */
+struct modules_source {
+	/* As module_open_file(): 0 with *out NULL if it cannot be had, ERR_BAD_FORMAT if it is no module. */
+	int (*open)(void *ctx, const struct maps *maps, const struct mapping *map,
+		    struct elf_file **out);
+	bool (*is_executed)(void *ctx, const struct module *m); /* is it the main program's file? */
+	void *ctx;
+	uint64_t entry; /* AT_ENTRY; 0: unknown */
+};
+int modules_open_from(const struct modules_source *from, const struct maps *maps,
+		      struct modules **out);
+
 /* The same from a list of files and where they were loaded: the modules of a process that is no
  * more. Paths are as strand sees them; what stands there now may not be what stood there then. */
 struct modules_file {

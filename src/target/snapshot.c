@@ -38,6 +38,7 @@ struct snapshot_arena {
 
 struct snapshot {
 	pid_t pid;
+	struct memory_source source; /* .read not NULL: stands for all ranges */
 	struct snapshot_want *wants;
 	size_t want_count, want_size;
 	struct snapshot_range *ranges;
@@ -69,6 +70,15 @@ int snapshot_create(pid_t pid, struct snapshot **out, struct err *e)
 	return 0;
 }
 
+int snapshot_create_over(struct memory_source source, struct snapshot **out, struct err *e)
+{
+	int rc = snapshot_create(0, out, e);
+
+	if (!rc)
+		(*out)->source = source;
+	return rc;
+}
+
 void snapshot_free(struct snapshot *s)
 {
 	struct snapshot_arena *a, *next;
@@ -91,7 +101,7 @@ int snapshot_want(struct snapshot *s, uint64_t address, size_t bytes)
 
 	if (bytes > UINT64_MAX - address)
 		bytes = UINT64_MAX - address;
-	if (!bytes)
+	if (!bytes || s->source.read)
 		return 0;
 	if (s->want_count == s->want_size) {
 		size = s->want_size ? s->want_size * 2 : 64;
@@ -351,6 +361,8 @@ size_t snapshot_read(const struct snapshot *s, uint64_t address, void *buf, size
 	size_t i = snapshot_find(s, address);
 	size_t done = 0;
 
+	if (s->source.read)
+		return s->source.read(s->source.ctx, address, buf, bytes);
 	for (; i < s->range_count && done < bytes; i++) {
 		const struct snapshot_range *r = &s->ranges[i];
 		uint64_t at = address + done;

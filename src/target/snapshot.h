@@ -15,10 +15,13 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "target/source.h"
 
 struct snapshot;
 
 int snapshot_create(pid_t pid, struct snapshot **out, struct err *e);
+/* Of memory that stays as it is (a core): nothing need be wanted or fetched, all of it is there. */
+int snapshot_create_over(struct memory_source source, struct snapshot **out, struct err *e);
 void snapshot_free(struct snapshot *s);
 
 /* Want `bytes` at `address` copied at the next fetch. */

@@ -186,6 +186,8 @@ size_t stop_read_vector(const struct stop *s, size_t i, void *buf, size_t size)
 {
 	struct iovec iov = { buf, size };
 
+	if (s->read_vector)
+		return s->read_vector(s->read_vector_ctx, s->v[i].thread.tid, buf, size);
 	if (s->v[i].phase != SLOT_STOPPED ||
 	    ptrace(PTRACE_GETREGSET, s->v[i].thread.tid, (void *)NT_X86_XSTATE, &iov))
 		return 0;

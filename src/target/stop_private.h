@@ -34,6 +34,9 @@ struct stop {
 	int64_t begin_ns, end_ns; /* of the stop; begin 0: not begun */
 	int64_t max_pause_ns, thread_wait_ns, late_ns;
 	int refused_errno; /* why a seize was refused */
+	/* Not NULL: threads of a core, whose vector registers this reads. */
+	size_t (*read_vector)(const void *ctx, pid_t tid, void *buf, size_t size);
+	const void *read_vector_ctx;
 };
 
 /* CLOCK_MONOTONIC */

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who the process of a core was, and its threads as a stop would show them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/core_private.h"
+#include "target/stop_private.h"
+
+/* Flags of the kernel: include/linux/sched.h, Linux 2.6 to 6.18. */
+#define PF_FORKNOEXEC 0x00000040
+
+#define STACK_SEARCHED_BYTES (1u << 20)
+#define ARGUMENTS_MAX	     65536u
+#define ARGUMENT_BYTES_MAX   (128u << 10)
+
+static int core_pid(const struct core *c)
+{
+	return c->pid ? c->pid : (int)c->threads[0].thread.tid;
+}
+
+const char *core_name(const struct core *c)
+{
+	return c->comm;
+}
+
+/* -- arguments ---------------------------------------------------------------------------------- */
+
+/* Words up to the auxiliary vector, which the kernel put behind them at the top of the stack: number of
+ * arguments, their addresses, 0, the environment, 0. */
+struct core_stack {
+	uint64_t start;
+	size_t n;
+	uint64_t *v;
+};
+
+static int core_read_stack(const struct core *c, struct core_stack *s)
+{
+	const struct mapping *m = maps_find(&c->maps, c->executable_name);
+	struct memory_source source = core_source(c);
+	uint64_t bytes;
+	uint8_t *found;
+
+	if (!c->executable_name || !m || c->auxv_bytes < 32)
+		return 0;
+	bytes = m->end - m->start < STACK_SEARCHED_BYTES ? m->end - m->start : STACK_SEARCHED_BYTES;
+	s->start = m->end - bytes;
+	s->v = malloc(bytes + 8);
+	if (!s->v)
+		return ERR_NOMEM;
+	bytes = source.read(source.ctx, s->start, s->v, bytes);
+	found = memmem(s->v, bytes, c->auxv, c->auxv_bytes);
+	s->n = found && (found - (uint8_t *)s->v) % 8 == 0 ? (size_t)(found - (uint8_t *)s->v) / 8
+							   : 0;
+	return 0;
+}
+
+/* Index of the first argument's address and their number; 0 if the words do not fit. */
+static size_t core_find_arguments(const struct core_stack *s, size_t *first)
+{
+	size_t end = s->n;
+
+	if (!end || s->v[--end])
+		return 0;
+	while (end && s->v[end - 1])
+		end--;
+	if (!end--)
+		return 0;
+	for (size_t n = 0; n < ARGUMENTS_MAX && n < end; n++) {
+		if (s->v[end - n - 1] != n)
+			continue;
+		*first = end - n;
+		return n;
+	}
+	return 0;
+}
+
+static char *core_read_string(const struct core *c, uint64_t address)
+{
+	struct memory_source source = core_source(c);
+	char *text = malloc(ARGUMENT_BYTES_MAX + 1), *shorter;
+	size_t n;
+
+	if (!text)
+		return NULL;
+	n = source.read(source.ctx, address, text, ARGUMENT_BYTES_MAX);
+	text[n] = '\0';
+	shorter = realloc(text, strlen(text) + 1);
+	return shorter ? shorter : text;
+}
+
+/* The first 80 bytes, as the kernel keeps them with blanks between. */
+static int core_split_arguments(const struct core *c, char **v)
+{
+	char text[sizeof(c->arguments)], *rest = text, *word;
+	size_t n = 0;
+
+	memcpy(text, c->arguments, sizeof(text));
+	while ((word = strtok_r(rest, " ", &rest))) {
+		v[n] = strdup(word);
+		if (!v[n++])
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
+static int core_read_arguments(const struct core *c, struct target *t)
+{
+	struct core_stack s = { 0 };
+	size_t first = 0, n = 0;
+	int rc = core_read_stack(c, &s);
+
+	if (!rc)
+		n = core_find_arguments(&s, &first);
+	t->argv = calloc(n + sizeof(c->arguments), sizeof(*t->argv));
+	if (!t->argv)
+		rc = ERR_NOMEM;
+	for (size_t i = 0; i < n && !rc; i++) {
+		t->argv[i] = core_read_string(c, s.v[first + i]);
+		if (!t->argv[i])
+			rc = ERR_NOMEM;
+	}
+	if (!rc && !n)
+		rc = core_split_arguments(c, t->argv);
+	free(s.v);
+	return rc;
+}
+
+int core_make_target(const struct core *c, struct target **out, struct err *e)
+{
+	struct target *t = calloc(1, sizeof(*t));
+	int rc = t ? 0 : ERR_NOMEM;
+
+	*out = NULL;
+	if (!rc) {
+		t->pid = core_pid(c);
+		t->ppid = c->ppid;
+		t->forked = !c->flags || c->flags & PF_FORKNOEXEC;
+		t->renumbered = t->forked;
+		rc = core_read_arguments(c, t);
+	}
+	for (size_t i = 0; i < c->file_count && !rc; i++)
+		if (c->files[i].main && !t->exe) {
+			t->exe = strdup(c->files[i].path);
+			rc = t->exe ? 0 : ERR_NOMEM;
+		}
+	if (rc) {
+		target_close(t);
+		return err_set(e, rc, "cannot look at '%s'", c->name);
+	}
+	*out = t;
+	return 0;
+}
+
+/* -- threads ------------------------------------------------------------------------------------ */
+
+/* Those of the core, in its order, the main thread added if it ended before the others. */
+static size_t core_read_vector(const void *ctx, pid_t tid, void *buf, size_t size)
+{
+	const struct core *c = ctx;
+
+	for (size_t i = 0; i < c->thread_count; i++) {
+		const struct core_thread *t = &c->threads[i];
+
+		if (t->thread.tid == tid)
+			return core_pread(c->fd, t->vector_offset, buf,
+					  t->vector_bytes < size ? (size_t)t->vector_bytes : size);
+	}
+	return 0;
+}
+
+static void core_add_slot(struct stop *s, const struct stop_thread *t)
+{
+	struct slot *slot = &s->v[s->n++];
+
+	slot->thread = *t;
+	slot->phase = SLOT_LET_GO;
+	arch_undo_interrupt(&slot->thread.regs);
+}
+
+int core_make_stop(const struct core *c, struct stop **out, struct err *e)
+{
+	const struct stop_thread gone = { .tid = core_pid(c),
+					  .tid_ns = core_pid(c),
+					  .state = STOP_THREAD_ENDED };
+	struct stop *s = calloc(1, sizeof(*s));
+	bool has_main = false;
+
+	*out = s;
+	if (s)
+		s->v = calloc(c->thread_count + 1, sizeof(*s->v));
+	if (!s || !s->v) {
+		free(s);
+		*out = NULL;
+		return err_set(e, ERR_NOMEM, "cannot look at '%s'", c->name);
+	}
+	s->pid = core_pid(c);
+	s->begin_ns = s->end_ns = 1; /* over */
+	s->read_vector = core_read_vector;
+	s->read_vector_ctx = c;
+	for (size_t i = 0; i < c->thread_count; i++) {
+		const struct stop_thread *t = &c->threads[i].thread;
+
+		if (!has_main && t->tid > gone.tid)
+			core_add_slot(s, &gone);
+		has_main = has_main || t->tid >= gone.tid;
+		core_add_slot(s, t);
+	}
+	if (!has_main)
+		core_add_slot(s, &gone);
+	return 0;
+}
