@@ -97,9 +97,11 @@ static int look_describe_process(const struct look *l, const struct look_options
 static int look_open_tools(struct look *l, struct err *e)
 {
 	pid_t pid = l->capture->through;
-	int rc = modules_open(pid, &l->capture->maps, &l->modules, e);
+	int rc = 0;
 
-	if (!rc)
+	if (!l->modules) /* those of a core are open */
+		rc = modules_open(pid, &l->capture->maps, &l->modules, e);
+	if (!rc && !l->libc)
 		rc = libc_identify(l->modules, &l->libc, e);
 	if (!rc)
 		rc = unwinder_create(l->modules, look_read_memory, l, &l->unwinder, e);
@@ -179,7 +181,7 @@ static int look_name(struct look *l)
 	return rc;
 }
 
-static void look_free(struct look *l)
+void look_free(struct look *l)
 {
 	table_copy_free(l->copy);
 	reach_free(l->reach);
@@ -191,6 +193,7 @@ static void look_free(struct look *l)
 	modules_close(l->modules);
 	capture_free(l->capture);
 	target_close(l->target);
+	core_close(l->core);
 	model_free(l->model);
 }
 
@@ -202,7 +205,7 @@ static int look_prove(struct look *l, const struct look_options *o,
 
 	if (prove_find_candidates(l->model, &any))
 		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
-	if (any) {
+	if (any && !l->core) {
 		int rc = look_for_references(l, o, limits, e);
 
 		if (rc)
@@ -211,6 +214,26 @@ static int look_prove(struct look *l, const struct look_options *o,
 	return prove_tasks(l->model, l->reach)
 		       ? err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid)
 		       : 0;
+}
+
+int look_finish(struct look *l, const struct look_options *o, const struct stop_limits *limits,
+		struct model **out, struct err *e)
+{
+	int rc = look_open_tools(l, e);
+
+	if (!l->core)
+		look_note_stop(l, l->capture->pause_ns);
+	if (!rc)
+		rc = look_read(l, o, e);
+	if (!rc)
+		rc = look_prove(l, o, limits, e);
+	if (!rc && (look_name(l) || findings_make(l->model)))
+		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
+	if (!rc) {
+		*out = l->model;
+		l->model = NULL;
+	}
+	return rc;
 }
 
 int look_at_process(pid_t pid, const struct look_options *o, struct model **out, struct err *e)
@@ -228,20 +251,8 @@ int look_at_process(pid_t pid, const struct look_options *o, struct model **out,
 		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
 	if (!rc)
 		rc = capture_take(l.target, &limits, o->table, NULL, &l.capture, e);
-	if (!rc) {
-		look_note_stop(&l, l.capture->pause_ns);
-		rc = look_open_tools(&l, e);
-	}
 	if (!rc)
-		rc = look_read(&l, o, e);
-	if (!rc)
-		rc = look_prove(&l, o, &limits, e);
-	if (!rc && (look_name(&l) || findings_make(l.model)))
-		rc = err_set(e, ERR_NOMEM, "cannot look at process %d", (int)pid);
-	if (!rc) {
-		*out = l.model;
-		l.model = NULL;
-	}
+		rc = look_finish(&l, o, &limits, out, e);
 	look_free(&l);
 	return rc;
 }

@@ -24,6 +24,11 @@ struct look_options {
  * failure the process is as it was. Must not be called while SIGCHLD is ignored. */
 int look_at_process(pid_t pid, const struct look_options *o, struct model **out, struct err *e);
 
+/* The same of a process that is no more but for a core file: the program that ran is `exe` (NULL: what
+ * stands where it was), all files are looked for below `sysroot` (NULL: /). */
+int look_at_core(const char *path, const char *exe, const char *sysroot, struct model **out,
+		 struct err *e);
+
 /* What the table tells of a process that ended without an exit look: creators and waits by name,
  * nothing proved. */
 int look_at_dead(pid_t pid, struct table *table, struct model **out, struct err *e);

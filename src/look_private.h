@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The inside of a look, for look.c and look_reach.c.
+ * The inside of a look, for look.c, look_core.c and look_reach.c.
  */
 #ifndef STRAND_LOOK_PRIVATE_H
 #define STRAND_LOOK_PRIVATE_H
@@ -14,12 +14,14 @@
 #include "stack/stacks.h"
 #include "stack/symbols.h"
 #include "stack/unwind.h"
+#include "target/core.h"
 #include "target/modules.h"
 #include "target/target.h"
 
 /* Everything a look needs and the model does not: freed at its end. */
 struct look {
 	struct table_copy *copy; /* of a process that is no more */
+	struct core *core;	 /* NULL: a process */
 	struct target *target;
 	struct capture *capture; /* the last one */
 	struct modules *modules;
@@ -38,6 +40,11 @@ struct look {
 void look_note_stop(struct look *l, int64_t ns);
 /* … and now the model knows of it. */
 void look_describe_stops(const struct look *l);
+
+/* All that follows when l->target and l->capture are there, and l->model, empty. */
+int look_finish(struct look *l, const struct look_options *o, const struct stop_limits *limits,
+		struct model **out, struct err *e);
+void look_free(struct look *l);
 
 /* From l->capture to l->model, which is empty yet. */
 int look_read(struct look *l, const struct look_options *o, struct err *e);

@@ -211,6 +211,14 @@ static int reading_take(struct reading *r, enum option option, const char *value
 		*why = "not a time from 1ms to 60m (500, 500ms, 2s, 1m)";
 		return value_read_duration(value, NS_PER_MS, NS_PER_MS, 3600000 * NS_PER_MS,
 					   &o->max_pause_ns);
+	case OPTION_EXE:
+		o->exe = value;
+		*why = "a file name is needed";
+		return *value ? 0 : ERR_USAGE;
+	case OPTION_SYSROOT:
+		o->sysroot = value;
+		*why = "the name of a folder is needed";
+		return *value ? 0 : ERR_USAGE;
 	case OPTION_MAX_TASKS:
 		*why = "not a number of at least 1";
 		return value_read_number(value, 1, SIZE_MAX / 2, &o->max_tasks);

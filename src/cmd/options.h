@@ -67,6 +67,7 @@ struct options {
 	int64_t timeout_ns; /* 0: none */
 	int64_t grace_ns;
 	int64_t max_pause_ns;
+	const char *exe, *sysroot; /* NULL if not given */
 	size_t max_tasks;
 	const char *why; /* the id of a task; NULL: not asked */
 	bool all;	 /* list every task */

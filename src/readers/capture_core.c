@@ -92,8 +92,8 @@ int capture_from_core(const struct core *core, const struct target *t, const str
 		capture_free(c);
 		return rc;
 	}
-	c->relative_unknown = capture_is_in_vfork(c->stop) ||
-			      capture_find_unseen(mods, libc, UNSEEN_SHARED);
+	c->relative_unknown =
+		capture_is_in_vfork(c->stop) || capture_find_unseen(mods, libc, UNSEEN_SHARED);
 	*out = c;
 	return 0;
 }

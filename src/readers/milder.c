@@ -97,8 +97,7 @@ bool milder_uses(const struct libc *libc, const struct module *m, const char *na
 	if (milder_is_libc(m))
 		return false;
 	return !m->file || module_imports(m, name) ||
-	       (libc_is_static(libc) && m->main_program &&
-		module_find_symbol(m, name, true, &sym));
+	       (libc_is_static(libc) && m->main_program && module_find_symbol(m, name, true, &sym));
 }
 
 static const struct module *milder_find_user(const struct threads_input *in, const char *name)

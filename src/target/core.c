@@ -18,8 +18,8 @@
 
 #include "target/core_private.h"
 
-#define CORE_LOADS_MAX	(1u << 20)
-#define CORE_WHAT	"cannot look at '%s'"
+#define CORE_LOADS_MAX (1u << 20)
+#define CORE_WHAT      "cannot look at '%s'"
 
 static const struct {
 	const char *magic;
@@ -163,8 +163,8 @@ static bool core_add_load(struct core *c, const Elf64_Phdr *p)
 		.exec = p->p_flags & PF_X,
 	};
 	if (p->p_offset < c->bytes)
-		l->present = c->bytes - p->p_offset < l->dumped ? c->bytes - p->p_offset
-								: l->dumped;
+		l->present =
+			c->bytes - p->p_offset < l->dumped ? c->bytes - p->p_offset : l->dumped;
 	c->missing += l->dumped - l->present;
 	c->load_count++;
 	return true;

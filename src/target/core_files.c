@@ -99,8 +99,8 @@ uint32_t core_file_flags(const struct core_file *f, uint64_t offset)
 		const Elf64_Phdr *p = &f->segments[i];
 		uint64_t first = p->p_offset & ~(uint64_t)(CORE_PAGE - 1);
 
-		if (p->p_type != PT_LOAD || offset < first || p->p_filesz > UINT64_MAX - p->p_offset ||
-		    offset >= p->p_offset + p->p_filesz)
+		if (p->p_type != PT_LOAD || offset < first ||
+		    p->p_filesz > UINT64_MAX - p->p_offset || offset >= p->p_offset + p->p_filesz)
 			continue;
 		flags |= p->p_flags & (PF_R | PF_W | PF_X);
 	}
@@ -180,8 +180,7 @@ static enum core_file_state core_compare(struct core_file *f, const struct core_
 	if (!m->head.core)
 		return CORE_FILE_UNKNOWN;
 	if (f->build_id_bytes || m->id_bytes)
-		return f->build_id_bytes == m->id_bytes &&
-				       !memcmp(f->build_id, m->id, m->id_bytes)
+		return f->build_id_bytes == m->id_bytes && !memcmp(f->build_id, m->id, m->id_bytes)
 			       ? CORE_FILE_FINE
 			       : CORE_FILE_ANOTHER;
 	return core_same_head(fd, &m->head) ? CORE_FILE_FINE : CORE_FILE_ANOTHER;
@@ -219,8 +218,9 @@ static int core_refuse_file(const struct core *c, const struct core_file *f,
 
 	core_format_id(f->build_id, f->build_id_bytes, ran, sizeof(ran));
 	core_format_id(m->id, m->id_bytes, is, sizeof(is));
-	return err_set(e, ERR_BUILD_ID, "cannot look at '%.100s' with '%.150s' (build id %s, %s ran)",
-		       c->name, path, is, ran);
+	return err_set(e, ERR_BUILD_ID,
+		       "cannot look at '%.100s' with '%.150s' (build id %s, %s ran)", c->name, path,
+		       is, ran);
 }
 
 /* What is said of a file that is left out. */

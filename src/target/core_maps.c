@@ -48,8 +48,8 @@ size_t core_read_dumped(const struct core *c, uint64_t address, void *buf, size_
 
 static bool core_is_kernel_shared(const char *path)
 {
-	static const char *const heads[] = { "/dev/", "/memfd:", "/SYSV", "anon_inode:", "/[aio]",
-					     "/dmabuf:" };
+	static const char *const heads[] = { "/dev/",	    "/memfd:", "/SYSV",
+					     "anon_inode:", "/[aio]",  "/dmabuf:" };
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
 		if (!strncmp(path, heads[i], strlen(heads[i])))

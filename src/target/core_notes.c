@@ -64,8 +64,7 @@ static bool note_next(struct note_reader *r, struct note *out)
 	if (!h.n_namesz || h.n_namesz > NOTE_NAME_MAX || name_bytes > room ||
 	    h.n_descsz > room - name_bytes)
 		return false;
-	if (h.n_namesz < sizeof(name) &&
-	    !note_read(r, r->at + sizeof(h), name, h.n_namesz))
+	if (h.n_namesz < sizeof(name) && !note_read(r, r->at + sizeof(h), name, h.n_namesz))
 		return false;
 	out->type = strcmp(name, "CORE") && strcmp(name, "LINUX") ? 0 : h.n_type;
 	out->linux_name = !strcmp(name, "LINUX");
@@ -185,8 +184,7 @@ static int core_parse_files(struct core *c, uint64_t bytes)
 	if (bytes < sizeof(head))
 		return ERR_BAD_FORMAT;
 	memcpy(head, text, sizeof(head));
-	if (head[0] > (bytes - sizeof(head)) / sizeof(line) || !head[1] ||
-	    head[1] > UINT32_MAX)
+	if (head[0] > (bytes - sizeof(head)) / sizeof(line) || !head[1] || head[1] > UINT32_MAX)
 		return ERR_BAD_FORMAT;
 	c->mapped = calloc(head[0] + 1, sizeof(*c->mapped));
 	if (!c->mapped)
@@ -227,7 +225,8 @@ static int core_take_files(struct core *c, const struct note *n)
 		return rc;
 	/* Some lines of a list are worse than none. */
 	c->mapped_count = 0;
-	core_remark(c, "the core's list of mapped files is damaged: no names, and little is proved");
+	core_remark(c,
+		    "the core's list of mapped files is damaged: no names, and little is proved");
 	return 0;
 }
 

@@ -15,11 +15,11 @@
 
 #include "target/core.h"
 
-#define CORE_PAGE	   4096u
-#define CORE_THREADS_MAX   (1u << 20)
-#define CORE_SEGMENTS_MAX  64 /* program headers of a mapped file that are looked at */
-#define CORE_REMARKS_MAX   64
-#define CORE_NAME_BYTES	   200
+#define CORE_PAGE	  4096u
+#define CORE_THREADS_MAX  (1u << 20)
+#define CORE_SEGMENTS_MAX 64 /* program headers of a mapped file that are looked at */
+#define CORE_REMARKS_MAX  64
+#define CORE_NAME_BYTES	  200
 
 /* A PT_LOAD. */
 struct core_load {
@@ -53,7 +53,7 @@ enum core_file_state {
 
 /* A file that was mapped, whatever of it. */
 struct core_file {
-	const char *path; /* in the process, as the kernel gives it */
+	const char *path;		/* in the process, as the kernel gives it */
 	const struct core_mapped *head; /* its first mapping from offset 0 on; NULL: none */
 	enum core_file_state state;
 	int fd; /* CORE_FILE_FINE; else -1 */
