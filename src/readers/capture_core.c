@@ -15,6 +15,7 @@
 enum unseen {
 	UNSEEN_HANDLER,
 	UNSEEN_HELD,
+	UNSEEN_GAPS,
 	UNSEEN_SHARED,
 	UNSEEN_URING,
 };
@@ -84,8 +85,10 @@ int capture_from_core(const struct core *core, const struct target *t, const str
 	c->sleepers_slept = true;
 	c->caught_signals = capture_find_unseen(mods, libc, UNSEEN_HANDLER) ? UINT64_MAX : 0;
 	c->held_unknown = capture_find_unseen(mods, libc, UNSEEN_HELD);
+	if (!c->held_unknown && core_has_gaps(core))
+		c->held_unknown = capture_find_unseen(mods, libc, UNSEEN_GAPS);
 	c->has_uring = capture_find_unseen(mods, libc, UNSEEN_URING);
-	rc = core_make_stop(core, &c->stop, e);
+	rc = core_make_stop(core, libc_tid_offset(libc), &c->stop, e);
 	if (!rc)
 		rc = snapshot_create_over(core_source(core), &c->memory, e);
 	if (rc) {

@@ -188,8 +188,12 @@ static void milder_apply_libc(const struct threads_input *in, struct model *m)
 	case LIBC_GLIBC:
 		return;
 	case LIBC_GLIBC_UNKNOWN:
-		milder_withhold_shared(m, model_format(m, "glibc 2.%d is not known to this strand",
-						       libc_minor(in->libc)));
+		milder_withhold_shared(m, libc_minor(in->libc)
+						  ? model_format(m,
+								 "glibc 2.%d is not known to this "
+								 "strand",
+								 libc_minor(in->libc))
+						  : "the release of glibc is not known");
 		return;
 	case LIBC_MUSL:
 		milder_withhold_shared(m, "the C library is musl, whose locks name no owner");

@@ -408,6 +408,8 @@ int threads_read(const struct threads_input *in, struct model *m, struct err *e)
 		model_note(m, "the stop reached its bound (--max-pause): stacks were not copied, "
 			      "their threads are not judged");
 	}
+	if (in->capture->core && core_is_cut(in->capture->core))
+		m->seen = SEEN_PARTIAL;
 	free(w.births);
 	free(w.owners);
 	return rc ? err_set(e, rc, "cannot read the threads of process %d", (int)m->pid) : 0;

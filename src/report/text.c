@@ -77,8 +77,9 @@ static void text_format_look(const struct model *m, char *buf, size_t size)
 	};
 	char pause[40];
 
-	if (m->moment == MOMENT_KILLED) {
-		snprintf(buf, size, "(not stopped: it was gone)");
+	if (m->moment == MOMENT_KILLED || m->moment == MOMENT_CORE) {
+		snprintf(buf, size, "%s",
+			 m->moment == MOMENT_CORE ? "(from a core)" : "(not stopped: it was gone)");
 		return;
 	}
 	chain_format_duration(m->pause_ns, pause, sizeof(pause));

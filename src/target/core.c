@@ -256,6 +256,11 @@ int core_open(const char *path, const char *exe, const char *sysroot, struct cor
 	return rc;
 }
 
+bool core_is_cut(const struct core *c)
+{
+	return c->missing;
+}
+
 void core_close(struct core *c)
 {
 	if (!c)

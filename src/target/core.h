@@ -46,8 +46,13 @@ int core_make_target(const struct core *c, struct target **out, struct err *e);
 /* The name of its main thread, "" if unknown. */
 const char *core_name(const struct core *c);
 
-/* Its threads, all of them stopped. `c` must outlive it (stop_read_vector() reads from the core). */
-int core_make_stop(const struct core *c, struct stop **out, struct err *e);
+/* Is the core cut short, so that memory is missing? */
+bool core_is_cut(const struct core *c);
+
+/* Its threads, all of them stopped, with the main one as ended if it is not there. `tid_offset` is where
+ * thread descriptors hold their thread id (0: unknown): that tells the ids of another PID namespace. `c` must
+ * outlive it (stop_read_vector() reads from the core). */
+int core_make_stop(const struct core *c, uint64_t tid_offset, struct stop **out, struct err *e);
 
 /* The memory map; belongs to `c`. Mappings of files have numbers of their own for inodes, no device. A
  * writable mapping of anything but a module counts as shared: it may have been. */
@@ -60,6 +65,10 @@ struct memory_source core_source(const struct core *c);
 /* The runs that were dumped and can hold pointers of the program's. The caller frees with pages_free(), also after an
  * error. */
 int core_list_pages(const struct core *c, struct pages *out, struct err *e);
+
+/* Is there anonymous memory of which nothing was dumped? It was never touched, or it was kept out
+ * (madvise(2)). */
+bool core_has_gaps(const struct core *c);
 
 /* The modules. Files that are missing, or others than those that ran, are left out (fd -1), as the remarks
  * say. The caller's, with modules_close(). */

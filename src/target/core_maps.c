@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "target/core_private.h"
+#include "target/pages_private.h"
 
 #define HEAP_DISTANCE_MAX (UINT64_C(2) << 30) /* from the program's end: 1 GB at random, x86-64 */
 
@@ -243,9 +244,11 @@ static bool core_holds_pointers(const struct core *c, size_t i)
 	const struct mapping *m = &c->maps.v[i];
 	const struct core_piece *p = &c->pieces[i];
 
-	if (!strcmp(m->path, "[vdso]") || m->start >= UINT64_C(1) << 56)
+	if (!p->load || p->unchanged || !strcmp(m->path, "[vdso]") ||
+	    m->start >= UINT64_C(1) << 56 || !strncmp(m->path, "anon_inode:", 11) ||
+	    pages_is_table(m))
 		return false;
-	return p->load && !(p->file && !strncmp(p->file->path, "/dev/dri", 8));
+	return m->write || p->load->dumped;
 }
 
 static bool core_dumps_anonymous(const struct core *c)
@@ -253,6 +256,14 @@ static bool core_dumps_anonymous(const struct core *c)
 	for (size_t i = 0; i < c->maps.n; i++)
 		if (!c->pieces[i].file && c->maps.v[i].write && c->pieces[i].load &&
 		    c->pieces[i].load->dumped)
+			return true;
+	return false;
+}
+
+bool core_has_gaps(const struct core *c)
+{
+	for (size_t i = 0; i < c->maps.n; i++)
+		if (!c->pieces[i].file && core_holds_pointers(c, i) && !c->pieces[i].load->dumped)
 			return true;
 	return false;
 }
@@ -267,9 +278,12 @@ static const char *core_find_unread(const struct core *c)
 	for (size_t i = 0; i < c->maps.n; i++) {
 		const struct core_load *l = c->pieces[i].load;
 
-		if (core_holds_pointers(c, i) && l->dumped < l->end - l->start &&
-		    c->pieces[i].file && c->maps.v[i].write)
+		if (!core_holds_pointers(c, i) || l->dumped == l->end - l->start)
+			continue;
+		if (c->pieces[i].file)
 			return "the core lacks writable mappings of files";
+		if (l->dumped)
+			return "the core lacks a part of a mapping";
 	}
 	return NULL;
 }

@@ -156,19 +156,23 @@ int core_make_target(const struct core *c, struct target **out, struct err *e)
 
 /* -- threads ------------------------------------------------------------------------------------ */
 
-/* Those of the core, in its order, the main thread added if it ended before the others. */
+static int core_compare_tid(const void *key, const void *element)
+{
+	pid_t a = *(const pid_t *)key, b = ((const struct core_thread *)element)->thread.tid;
+
+	return (a > b) - (a < b);
+}
+
 static size_t core_read_vector(const void *ctx, pid_t tid, void *buf, size_t size)
 {
 	const struct core *c = ctx;
+	const struct core_thread *t =
+		bsearch(&tid, c->threads, c->thread_count, sizeof(*t), core_compare_tid);
 
-	for (size_t i = 0; i < c->thread_count; i++) {
-		const struct core_thread *t = &c->threads[i];
-
-		if (t->thread.tid == tid)
-			return core_pread(c->fd, t->vector_offset, buf,
-					  t->vector_bytes < size ? (size_t)t->vector_bytes : size);
-	}
-	return 0;
+	if (!t)
+		return 0;
+	return core_pread(c->fd, t->vector_offset, buf,
+			  t->vector_bytes < size ? (size_t)t->vector_bytes : size);
 }
 
 static void core_add_slot(struct stop *s, const struct stop_thread *t)
@@ -180,7 +184,56 @@ static void core_add_slot(struct stop *s, const struct stop_thread *t)
 	arch_undo_interrupt(&slot->thread.regs);
 }
 
-int core_make_stop(const struct core *c, struct stop **out, struct err *e)
+static int core_compare_numbers(const void *va, const void *vb)
+{
+	pid_t a = *(const pid_t *)va, b = *(const pid_t *)vb;
+
+	return (a > b) - (a < b);
+}
+
+static bool core_are_distinct(const pid_t *v, size_t n, pid_t *room)
+{
+	memcpy(room, v, n * sizeof(*v));
+	qsort(room, n, sizeof(*room), core_compare_numbers);
+	for (size_t i = 1; i < n; i++)
+		if (room[i] == room[i - 1])
+			return false;
+	return true;
+}
+
+/* A core that gcore made from outside a PID namespace numbers the threads as they are seen from there; their
+ * descriptors, and so their locks, have the numbers of inside. Where no thread's own number is that
+ * of the core, the descriptors are right. */
+static int core_translate_tids(const struct core *c, uint64_t tid_offset, struct stop *s)
+{
+	pid_t *v = calloc(2 * s->n + 1, sizeof(*v));
+	struct memory_source source = core_source(c);
+	size_t n = 0, other = 0;
+
+	if (!v)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct stop_thread *t = &s->v[i].thread;
+
+		if (t->state != STOP_THREAD_STOPPED)
+			continue;
+		if (source_read(&source, arch_thread_pointer(&t->regs) + tid_offset, &v[n],
+				sizeof(v[n])) &&
+		    v[n] > 0)
+			other += v[n] != t->tid;
+		n++;
+	}
+	if (n && other == n && core_are_distinct(v, n, v + n)) {
+		n = 0;
+		for (size_t i = 0; i < s->n; i++)
+			s->v[i].thread.tid_ns =
+				s->v[i].thread.state == STOP_THREAD_STOPPED ? v[n++] : 0;
+	}
+	free(v);
+	return 0;
+}
+
+int core_make_stop(const struct core *c, uint64_t tid_offset, struct stop **out, struct err *e)
 {
 	const struct stop_thread gone = { .tid = core_pid(c),
 					  .tid_ns = core_pid(c),
@@ -210,5 +263,9 @@ int core_make_stop(const struct core *c, struct stop **out, struct err *e)
 	}
 	if (!has_main)
 		core_add_slot(s, &gone);
-	return 0;
+	if (!tid_offset || !core_translate_tids(c, tid_offset, s))
+		return 0;
+	stop_free(s);
+	*out = NULL;
+	return err_set(e, ERR_NOMEM, "cannot look at '%s'", c->name);
 }

@@ -47,7 +47,7 @@ static bool pages_is_kernels(const struct mapping *m)
 }
 
 /* Digits and dots and one of strand's own endings: no program names its files so. */
-static bool pages_is_table(const struct mapping *m)
+bool pages_is_table(const struct mapping *m)
 {
 	const char *name = strrchr(m->path, '/');
 	size_t n;

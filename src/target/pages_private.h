@@ -51,6 +51,8 @@ bool pages_is_expired(const struct pages_list *l);
 int pages_fail_expired(const struct pages_list *l, struct err *e);
 
 /* Is it memory that only looks like a file: of memfd_create(2), SysV, shared by fork, /dev/shm? */
+/* A table or control file of strand's own. */
+bool pages_is_table(const struct mapping *m);
 bool pages_is_memory_file(const struct mapping *m);
 
 #endif
