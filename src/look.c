@@ -178,6 +178,8 @@ static int look_name(struct look *l)
 		look_name_object(l, w->object);
 		look_name_object(l, w->second);
 	}
+	if (!rc && l->capture)
+		look_name_types(l);
 	return rc;
 }
 

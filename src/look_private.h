@@ -55,4 +55,8 @@ int look_read(struct look *l, const struct look_options *o, struct err *e);
 int look_for_references(struct look *l, const struct look_options *o,
 			const struct stop_limits *limits, struct err *e);
 
+/* What the blocks are in which tasks wait for something, and those on the way there, by debug
+ * information; after the proof. What cannot be told is left out. */
+void look_name_types(struct look *l);
+
 #endif

@@ -106,7 +106,7 @@ struct place {
 	uint64_t start;	   /* of the place; 0: no memory */
 	uint64_t bytes;
 	uint64_t at;	  /* 0: no memory */
-	const char *name; /* symbol at `at`, "epoll data of descriptor 5"; NULL */
+	const char *name; /* symbol at `at`, "main::queue", "epoll data of descriptor 5"; NULL */
 	const char *type; /* of the place, by debug information ("struct pool"); NULL: not known */
 	const char *member; /* of that type, which lies at `at` ("queue", "shards[2].lock"); NULL */
 };

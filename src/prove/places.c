@@ -75,6 +75,7 @@ void places_describe_home(const struct object *o, struct words *w)
 		break;
 	case PLACE_STACK:
 		words_add(w, "it lies on the stack of %s", places_whose(p));
+		places_add_quoted(w, ", ", p->name);
 		break;
 	case PLACE_LOCALS:
 		words_add(w, "it lies in thread-locals of %s", places_whose(p));
@@ -203,6 +204,7 @@ void places_describe_step(const struct object *o, size_t i, struct words *w)
 	places_add_place(p, w);
 	if (p->at && !inside)
 		words_add(w, " at 0x%llx", (unsigned long long)p->at);
+	places_add_quoted(w, ", ", p->kind == PLACE_STACK ? p->name : NULL);
 	places_add_quoted(w, ", ", p->type);
 	if (p->at && inside)
 		words_add(w, ", +%llu", (unsigned long long)(p->at - p->start));

@@ -64,17 +64,22 @@ static void *make_room(void *v, size_t n, size_t *room, size_t bytes)
 	return larger;
 }
 
-/* What naming code takes; the first two are in any DWARF. */
+/* What naming code takes; the first two are in any DWARF. What variables take besides comes last. */
 static const char *const sections[] = {
-	".debug_info",	      ".debug_abbrev", ".debug_line",	  ".debug_line_str", ".debug_str",
-	".debug_str_offsets", ".debug_ranges", ".debug_rnglists", ".debug_addr",
+	".debug_info", ".debug_abbrev",	     ".debug_line",   ".debug_line_str",
+	".debug_str",  ".debug_str_offsets", ".debug_ranges", ".debug_rnglists",
+	".debug_addr", ".debug_types",	     ".debug_loc",    ".debug_loclists",
 };
 
-static bool file_open(struct dwarf_file *d, const struct elf_file *f)
+#define SECTIONS_OF_CODE 9
+#define SECTIONS_OF_ALL	 (sizeof(sections) / sizeof(sections[0]))
+
+static bool file_open(struct dwarf_file *d, const struct elf_file *f, bool whole)
 {
 	size_t bytes;
 
-	d->image = dwarf_image_make(f, sections, sizeof(sections) / sizeof(sections[0]), 2, &bytes);
+	d->image = dwarf_image_make(f, sections, whole ? SECTIONS_OF_ALL : SECTIONS_OF_CODE, 2,
+				    &bytes);
 	if (!d->image)
 		return false;
 	elf_version(EV_CURRENT);
@@ -92,7 +97,7 @@ static void file_close(struct dwarf_file *d)
 
 /* Load what dwz moved into a file shared by several, which .gnu_debugaltlink names and gives the
  * build id of. False if it is needed and not there. */
-static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t pid)
+static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t pid, bool whole)
 {
 	const Elf64_Shdr *sh = elf_file_find_section(f, ".gnu_debugaltlink");
 	struct elf_file *shared = NULL;
@@ -108,7 +113,7 @@ static bool attach_shared(struct dwarf_lines *d, const struct elf_file *f, pid_t
 	if (name < sh->sh_size)
 		shared = debug_file_open_shared(f, pid, link, link + name, sh->sh_size - name);
 	free(link);
-	if (shared && file_open(&d->shared, shared))
+	if (shared && file_open(&d->shared, shared, whole))
 		dwarf_setalt(d->own.dwarf, d->shared.dwarf);
 	elf_file_close(shared);
 	return d->shared.dwarf;
@@ -172,7 +177,7 @@ static bool index_units(struct dwarf_lines *d)
 	return true;
 }
 
-struct dwarf_lines *dwarf_lines_open(const struct elf_file *f, pid_t pid)
+static struct dwarf_lines *lines_open(const struct elf_file *f, pid_t pid, bool whole)
 {
 	struct dwarf_lines *d;
 
@@ -180,10 +185,21 @@ struct dwarf_lines *dwarf_lines_open(const struct elf_file *f, pid_t pid)
 	if (!d)
 		return NULL;
 	d->names = dwarf_names_create();
-	if (d->names && file_open(&d->own, f) && attach_shared(d, f, pid) && index_units(d))
+	if (d->names && file_open(&d->own, f, whole) && attach_shared(d, f, pid, whole) &&
+	    index_units(d))
 		return d;
 	dwarf_lines_close(d);
 	return NULL;
+}
+
+struct dwarf_lines *dwarf_lines_open(const struct elf_file *f, pid_t pid)
+{
+	return lines_open(f, pid, false);
+}
+
+struct dwarf_lines *dwarf_lines_open_whole(const struct elf_file *f, pid_t pid)
+{
+	return lines_open(f, pid, true);
 }
 
 void dwarf_lines_close(struct dwarf_lines *d)
@@ -300,8 +316,10 @@ static struct unit *find_unit(struct dwarf_lines *d, uint64_t vaddr)
 	return NULL;
 }
 
-/* The function's DIE and those of the calls inlined at `vaddr`, outermost first. */
-static size_t find_inlined(Dwarf_Die *function, uint64_t vaddr, Dwarf_Die *v, size_t max)
+/* The function's DIE and those of the calls inlined at `vaddr`, with `blocks` also of the blocks,
+ * outermost first. */
+static size_t find_inlined(Dwarf_Die *function, uint64_t vaddr, bool blocks, Dwarf_Die *v,
+			   size_t max)
 {
 	Dwarf_Die at = *function, child;
 	size_t n = 0;
@@ -319,7 +337,7 @@ static size_t find_inlined(Dwarf_Die *function, uint64_t vaddr, Dwarf_Die *v, si
 			     tag != DW_TAG_try_block && tag != DW_TAG_catch_block) ||
 			    dwarf_haspc(&child, vaddr) <= 0)
 				continue;
-			if (tag == DW_TAG_inlined_subroutine && n < max)
+			if ((blocks || tag == DW_TAG_inlined_subroutine) && n < max)
 				v[n++] = child;
 			at = child;
 			deeper = true;
@@ -399,7 +417,7 @@ size_t dwarf_lines_find(struct dwarf_lines *d, uint64_t vaddr, struct dwarf_fram
 		return 0;
 	memset(v, 0, DWARF_FRAMES_MAX * sizeof(*v));
 	if (f) {
-		n = find_inlined(&f->die, vaddr, dies, DWARF_FRAMES_MAX);
+		n = find_inlined(&f->die, vaddr, false, dies, DWARF_FRAMES_MAX);
 		if (dwarf_entrypc(&f->die, &start))
 			start = f->low;
 	}
@@ -418,4 +436,20 @@ size_t dwarf_lines_find(struct dwarf_lines *d, uint64_t vaddr, struct dwarf_fram
 		dwarf_names_find(d->names, &dies[n - 1 - i], out);
 	}
 	return n;
+}
+
+size_t dwarf_lines_find_scopes(struct dwarf_lines *d, uint64_t vaddr, Dwarf_Die *v)
+{
+	struct unit *u = find_unit(d, vaddr);
+	struct function *f = u ? find_function(u, vaddr) : NULL;
+
+	return f ? find_inlined(&f->die, vaddr, true, v, DWARF_SCOPES_MAX) : 0;
+}
+
+bool dwarf_lines_unit(const struct dwarf_lines *d, size_t i, Dwarf_Die *out)
+{
+	if (i >= d->unit_count)
+		return false;
+	*out = d->units[i].die;
+	return true;
 }

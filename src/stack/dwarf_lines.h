@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <elfutils/libdw.h>
+
 #include "target/elf_file.h"
 
 struct dwarf_lines;
@@ -21,6 +23,9 @@ struct dwarf_lines;
  * information with are looked for in the root of `pid` too. */
 struct dwarf_lines *dwarf_lines_open(const struct elf_file *f, pid_t pid);
 void dwarf_lines_close(struct dwarf_lines *d);
+
+/* With what tells of variables and their types, too: larger. */
+struct dwarf_lines *dwarf_lines_open_whole(const struct elf_file *f, pid_t pid);
 
 /* One frame; strings belong to the struct dwarf_lines. */
 struct dwarf_frame {
@@ -37,5 +42,13 @@ struct dwarf_frame {
 
 /* The frames at `vaddr`, innermost first; returns their number, 0 if nothing is known. */
 size_t dwarf_lines_find(struct dwarf_lines *d, uint64_t vaddr, struct dwarf_frame *v);
+
+/* The function at `vaddr` and what it has around it there, outermost first: inlined calls and blocks,
+ * each with its own variables. Returns their number, 0 if there is no function. */
+#define DWARF_SCOPES_MAX 64
+size_t dwarf_lines_find_scopes(struct dwarf_lines *d, uint64_t vaddr, Dwarf_Die *v);
+
+/* The units: DIE `i`, false behind the last. */
+bool dwarf_lines_unit(const struct dwarf_lines *d, size_t i, Dwarf_Die *out);
 
 #endif

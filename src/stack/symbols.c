@@ -10,6 +10,7 @@
 #include "stack/debug_file.h"
 #include "stack/demangle.h"
 #include "stack/dwarf_lines.h"
+#include "stack/dwarf_types.h"
 #include "stack/symbols_table.h"
 
 #include <ctype.h>
@@ -19,11 +20,16 @@
 
 #include "model/hash.h"
 
+/* Of debug information; more is not read for the sake of types. */
+#define TYPES_BYTES_MAX ((uint64_t)128 << 20)
+
 struct module_symbols {
 	bool loaded;
 	struct elf_file *debug; /* separate debug file, NULL: none */
 	struct symbol_table code, data;
 	struct dwarf_lines *lines; /* NULL: no DWARF */
+	bool types_loaded;
+	struct dwarf_types *types;
 };
 
 struct answer {
@@ -74,6 +80,7 @@ void symbols_close(struct symbols *s)
 		struct module_symbols *m = &s->modules[i];
 
 		dwarf_lines_close(m->lines);
+		dwarf_types_close(m->types);
 		symbol_table_free(&m->code);
 		symbol_table_free(&m->data);
 		elf_file_close(m->debug);
@@ -313,4 +320,29 @@ const char *symbols_find_data(struct symbols *s, uint64_t address)
 		text = NULL;
 	free(name);
 	return keep_string(s, text);
+}
+
+static bool has_moderate_types(const struct elf_file *f)
+{
+	const Elf64_Shdr *sh = f ? elf_file_find_section(f, ".debug_info") : NULL;
+
+	return sh && sh->sh_size <= TYPES_BYTES_MAX;
+}
+
+struct dwarf_types *symbols_find_types(struct symbols *s, uint64_t address, uint64_t *bias)
+{
+	const struct module *m = modules_find(s->mods, address);
+	struct module_symbols *ms = m ? load_module(s, m) : NULL;
+
+	if (!ms)
+		return NULL;
+	*bias = m->bias;
+	if (ms->types_loaded)
+		return ms->types;
+	ms->types_loaded = true;
+	if (has_moderate_types(m->file))
+		ms->types = dwarf_types_open(m->file, s->pid);
+	if (!ms->types && has_moderate_types(ms->debug))
+		ms->types = dwarf_types_open(ms->debug, s->pid);
+	return ms->types;
 }

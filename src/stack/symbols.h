@@ -41,4 +41,9 @@ size_t symbols_find_code(struct symbols *s, uint64_t pc, const struct symbol_fra
 /* "orders_lock", "pool+0x28", demangled; NULL if no data symbol covers the address. */
 const char *symbols_find_data(struct symbols *s, uint64_t address);
 
+/* Types and variables of the module at `address`, and what lies between addresses in memory and in its
+ * file; read when first asked for. NULL if there are none, or far too many. */
+struct dwarf_types;
+struct dwarf_types *symbols_find_types(struct symbols *s, uint64_t address, uint64_t *bias);
+
 #endif

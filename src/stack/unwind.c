@@ -110,8 +110,25 @@ static enum unwind_step step(struct unwinder *u, struct unwind_regs *r, bool tra
 	return s;
 }
 
+/* rbx, rbp, rsp, r12 to r15 and the instruction pointer. */
+#define KEPT_REGISTERS (1u << 3 | 1u << 6 | 1u << 7 | 0xfu << 12 | 1u << 16)
+
+static void keep_registers(const struct unwind_regs *r, struct unwind_registers *out)
+{
+	_Static_assert(UNWIND_REGISTERS_KEPT == UNWIND_REGISTERS, "all that is unwound");
+	memcpy(out->v, r->v, sizeof(out->v));
+	out->known = r->exact ? (1u << UNWIND_REGISTERS) - 1 : KEPT_REGISTERS;
+}
+
 void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwind_frame *frames,
 		   size_t max, size_t *n, bool *complete)
+{
+	unwinder_walk_registers(u, regs, frames, NULL, max, n, complete);
+}
+
+void unwinder_walk_registers(struct unwinder *u, const struct arch_regs *regs,
+			     struct unwind_frame *frames, struct unwind_registers *registers,
+			     size_t max, size_t *n, bool *complete)
 {
 	struct unwind_regs r;
 	enum unwind_step s;
@@ -127,6 +144,8 @@ void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwi
 		trampoline = unwind_at_trampoline(u, r.v[UNWIND_RIP]);
 		r.exact |= trampoline;
 		sp = r.v[UNWIND_RSP];
+		if (registers)
+			keep_registers(&r, &registers[*n]);
 		frames[(*n)++] = (struct unwind_frame){ r.v[UNWIND_RIP], sp, r.exact };
 		s = step(u, &r, trampoline, &sure);
 		if (s == UNWIND_END || (s == UNWIND_OK && !r.v[UNWIND_RIP]))

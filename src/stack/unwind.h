@@ -27,6 +27,13 @@ struct unwind_frame {
 /* Give up to `bytes` bytes of the stopped process at `address`; returns how many. */
 typedef size_t unwind_read_fn(void *ctx, uint64_t address, void *buf, size_t bytes);
 
+/* The registers of a frame by their numbers in DWARF, as far as they are known to be its own. */
+#define UNWIND_REGISTERS_KEPT 17
+struct unwind_registers {
+	uint64_t v[UNWIND_REGISTERS_KEPT];
+	uint32_t known; /* bit i: v[i] */
+};
+
 struct unwinder;
 
 /* `mods` must outlive the unwinder. Single-threaded use. */
@@ -38,5 +45,11 @@ void unwinder_free(struct unwinder *u);
  * *complete: the stack's end was reached, rather than a frame that could not be unwound. */
 void unwinder_walk(struct unwinder *u, const struct arch_regs *regs, struct unwind_frame *frames,
 		   size_t max, size_t *n, bool *complete);
+
+/* The same, with the registers of each frame: all in the top frame and in one that a signal interrupted,
+ * elsewhere those that functions keep for their callers. */
+void unwinder_walk_registers(struct unwinder *u, const struct arch_regs *regs,
+			     struct unwind_frame *frames, struct unwind_registers *registers,
+			     size_t max, size_t *n, bool *complete);
 
 #endif
