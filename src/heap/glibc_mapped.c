@@ -12,8 +12,10 @@
 
 #include "heap/glibc_private.h"
 
-/* Pages that are tried for the beginning of a chunk, behind something that is none. */
-#define TRIES_MOST 4096u
+/* Pages that are tried for the beginning of a chunk, behind something that is none: one after
+ * the other, and in all. */
+#define TRIES_IN_A_ROW 4096u
+#define TRIES_MOST     16384u
 
 struct found {
 	struct extent at;
@@ -28,17 +30,39 @@ struct search {
 	unsigned tries;
 };
 
+/* The next page from `at` on that holds something, `end` if there is none. */
+static uint64_t next_present(const struct heap_input *in, uint64_t at, uint64_t end)
+{
+	size_t low = 0;
+	size_t high = in->page_count;
+
+	if (!in->pages)
+		return at;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (in->pages[middle].end <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == in->page_count || in->pages[low].start >= end)
+		return end;
+	return in->pages[low].start > at ? in->pages[low].start : at;
+}
+
 /* The end of the chunk at `at`, at most `limit`; 0 if none begins there. One that was aligned leaves its
  * first header behind, with the size of all. */
-static uint64_t mapped_end(struct glibc *g, uint64_t at, uint64_t limit)
+static uint64_t mapped_end(const struct glibc *g, uint64_t at, uint64_t limit)
 {
-	uint64_t before, head, size;
+	uint64_t words[2]; /* CHUNK_PREV_SIZE, CHUNK_SIZE */
+	uint64_t size;
 
-	if (!window_word(&g->window, at + CHUNK_PREV_SIZE, &before) || before ||
-	    !window_word(&g->window, at + CHUNK_SIZE, &head) ||
-	    (head & CHUNK_FLAGS) != CHUNK_MAPPED)
+	if (next_present(g->in, at, limit) != at ||
+	    !source_read(&g->in->memory, at, words, sizeof(words)) || words[0] ||
+	    (words[1] & CHUNK_FLAGS) != CHUNK_MAPPED)
 		return 0;
-	size = head & ~CHUNK_FLAGS;
+	size = words[1] & ~CHUNK_FLAGS;
 	return size && size % BLOCKS_PAGE == 0 && size <= limit - at ? at + size : 0;
 }
 
@@ -82,27 +106,6 @@ static uint64_t search_skip(const struct search *s, uint64_t at)
 	return past == at ? at : (past + BLOCKS_PAGE - 1) & ~(BLOCKS_PAGE - 1);
 }
 
-/* The next page from `at` on that holds something, `end` if there is none. */
-static uint64_t next_present(const struct heap_input *in, uint64_t at, uint64_t end)
-{
-	size_t low = 0;
-	size_t high = in->page_count;
-
-	if (!in->pages)
-		return at;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (in->pages[middle].end <= at)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == in->page_count || in->pages[low].start >= end)
-		return end;
-	return in->pages[low].start > at ? in->pages[low].start : at;
-}
-
 /* Chunks from `at` to `end` of a mapping whose memory goes on up to `limit`. Returns how far they
  * reach, which may be beyond `end`. With `again` what is unknown is tried page by page. */
 static int search_mapping(struct search *s, uint64_t *at, uint64_t end, uint64_t limit, bool again)
@@ -110,6 +113,7 @@ static int search_mapping(struct search *s, uint64_t *at, uint64_t end, uint64_t
 	size_t before = s->n;
 	uint64_t from = *at;
 	bool whole = true;
+	unsigned tries = 0;
 	size_t i;
 	int rc = 0;
 
@@ -126,10 +130,11 @@ static int search_mapping(struct search *s, uint64_t *at, uint64_t end, uint64_t
 		if (past) {
 			rc = search_add(s, *at, past);
 			*at = past;
+			tries = 0;
 			continue;
 		}
 		whole = false;
-		if (!again || s->tries++ >= TRIES_MOST)
+		if (!again || tries++ >= TRIES_IN_A_ROW || s->tries++ >= TRIES_MOST)
 			break;
 		*at = next_present(s->g->in, *at + BLOCKS_PAGE, end);
 	}
