@@ -66,6 +66,8 @@ static void find_hidden(void)
 {
 	void *libc = dlopen("libc.so.6", RTLD_NOW);
 
+	if (libc && !dlsym(libc, "pthread_rwlock_rdlock")) /* before 2.34 */
+		libc = dlopen("libpthread.so.0", RTLD_NOW);
 	PROG_CHECK(libc);
 	hidden_rdlock = (int (*)(pthread_rwlock_t *))dlsym(libc, "pthread_rwlock_rdlock");
 	hidden_unlock = (int (*)(pthread_rwlock_t *))dlsym(libc, "pthread_rwlock_unlock");

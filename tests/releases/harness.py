@@ -32,12 +32,13 @@ COPIED = "2.36", "bookworm"
 # Programs in which something is stuck, and those that look alike and in which nothing is.
 CHOSEN = """abba abba_* all_* cancel_beside_cycle chain cond_relock cxx_* cycle4 dl_lock_join
 handler_* join_* lost_wakeup main_gone* many_waiters owner_* pool rdlock_* rwlock_* self self_*
-r_* k_* t_cancel t_cxx t_flockfile t_handler_posts t_libc_locks t_main_gone t_mutex_kinds t_once
+r_* k_birth k_chain k_library k_places k_queue t_cancel t_cxx t_flockfile t_handler_posts t_libc_locks t_main_gone t_mutex_kinds t_once
 t_pi_deadlock t_pingpong t_pshared t_rdlock_readers t_reach* t_rwlock_readers t_timed*""".split()
 ON_UNKNOWN = "abba", "rwlock_cycle", "join_cycle", "all_cond"
 NOT_HERE = "musl", "rustc"  # what a program of another library needs
 WITHOUT_UNWINDER = ("2.31",)  # libstrand.so walks stacks of creators by frame pointers only, and says so
-LIBRARIES_OF = (("-lrt", r"\bmq_|\baio_|\btimer_create|\bshm_open"), ("-ldl", r"\bdl(m?open|sym)"))
+LIBRARIES_OF = (("-lrt", r"\bmq_|\baio_|\btimer_create|\bshm_open"),
+                ("-ldl", r"\bdl(m?open|sym)"), ("-lutil", r"\bopenpty"))
 LOOKS = 8  # at most, at what never comes to rest
 
 
@@ -89,11 +90,13 @@ def flags_of(program, root, libraries):
                    if os.path.exists(path)), None)
     if loader is None:
         raise Failure("no loader in %s" % libraries)
-    headers = cxx_headers(root) if program.suffix == ".cpp" else []
+    headers = []
+    if program.suffix == ".cpp":
+        headers = ["-nostdinc++", *["-isystem" + folder for folder in cxx_headers(root)]]
     with open(program.path, encoding="utf-8") as file:
         text = file.read()
     more = [flag for flag, pattern in LIBRARIES_OF if re.search(pattern, text)]
-    return ["-O2", "--sysroot=" + root, *["-isystem" + folder for folder in headers],
+    return ["-O2", "--sysroot=" + root, *headers,
             *["-B" + folder for folder in libraries_of(root)],
             *["-L" + folder for folder in libraries_of(root)],
             "-Wl,--dynamic-linker=" + loader,
@@ -207,8 +210,9 @@ def cases(ctx, long):
     for program in chosen(programs, ctx):
         for release, suite in RELEASES:
             for arg in program.args if program.looked_at else ():
-                inner = programs.Look(ctx, program, variant_of(release), arg,
-                                      min(LOOKS, programs.looks_at(ctx, program, False)))
+                variant = variant_of(release)
+                looks = min(LOOKS, programs.looks_at(ctx, program, variant, False))
+                inner = programs.Look(ctx, program, variant, arg, looks).run_often(False)
                 name = "%s/%s%s" % (release, program.name, "/" + arg if arg else "")
                 yield OnRelease(ctx, inner, name, [(release, suite)])
         if program.check not in ("no", "ends"):

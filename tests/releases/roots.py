@@ -21,7 +21,7 @@ from strandtest import Failure, Skip
 MIRRORS = "http://deb.debian.org/debian", "http://archive.debian.org/debian"
 KEYRINGS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX = "main/binary-amd64/Packages.xz"
-PACKAGES = ("libc6", "libc6-dev", "linux-libc-dev", "libgcc-s1", "libstdc++6",
+PACKAGES = ("libc6", "libc6-dev", "libgcc-s1", "libstdc++6",
             "libstdc++-10-dev")  # where there is one, this compiler's headers are too new
 ANSWER_S = 30
 ATTEMPTS = 3
@@ -89,14 +89,22 @@ def unpack_all(ctx, mirror, suite, root):
 
 
 def link_folders(root):
-    """lib and lib64 are links into usr where packages do not bring them as folders; what links
-    name from the root stays below this one."""
+    """lib and lib64 are links into usr where packages do not bring them as folders."""
     # What programs are linked with; the package's own link leads elsewhere.
     os.symlink("libstdc++.so.6", os.path.join(root, "usr/lib/x86_64-linux-gnu/libstdc++.so"))
     for name in ("lib", "lib64"):
         path = os.path.join(root, name)
         if not os.path.lexists(path) and os.path.isdir(os.path.join(root, "usr", name)):
             os.symlink("usr/" + name, path)
+    link_paths(root)
+    # The kernel is this one everywhere.
+    for name in ("linux", "asm-generic", "x86_64-linux-gnu/asm"):
+        if not os.path.exists(os.path.join(root, "usr/include", name)):
+            os.symlink("/usr/include/" + name, os.path.join(root, "usr/include", name))
+
+
+def link_paths(root):
+    """What links name from the root stays below this one."""
     for folder, folders, files in os.walk(root):
         for path in (os.path.join(folder, name) for name in folders + files):
             target = os.readlink(path) if os.path.islink(path) else ""
