@@ -326,6 +326,8 @@ def cases(ctx, long):
     yield case("eintr-more", look_often, "eintr_more", looks, "eintr: none")
     yield case("deadlines", look_often, "deadlines", looks, "ok")
     yield case("signals", look_often, "signals", many, "ok")
+    yield case("traffic", look_often, "traffic", count(ctx, long, 10, 100, 2000), "ok",
+               timeout=1200)
     yield case("strand-killed", kill_in_the_middle, signal.SIGKILL, kills)
     yield case("strand-terminated", kill_in_the_middle, signal.SIGTERM, kills)
     yield case("strand-interrupted", kill_in_the_middle, signal.SIGINT, few)
