@@ -242,13 +242,13 @@ static void build_mapped(struct notebook *b)
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	for (i = 0; i < 20; i++)
 		note_malloc(b, (200u << 10) + i * 5000);
-	for (i = 0; i < 20; i += 3)
-		note_free(b, i);
 	for (i = 0; i < 6; i++) {
 		p = malloc(300 << 10);
 		note_add(b, realloc(p, (i + 1) * (400u << 10)));
 	}
 	note_malloc(b, 100 << 20);
+	for (i = 0; i < 20; i += 3)
+		note_free(b, i);
 }
 
 static void test_mapped(void **state)

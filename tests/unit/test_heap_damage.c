@@ -234,9 +234,9 @@ static void test_heaps_of_an_arena(void **state)
 	heap_child_end(&c);
 }
 
-static uint64_t stored(uint64_t at, uint64_t pointer)
+static uint64_t stored(struct heap_child *c, uint64_t at, uint64_t pointer)
 {
-	return glibc_layout_find(36)->safe_linking ? pointer ^ at >> 12 : pointer;
+	return glibc_layout_find(c->in.glibc_minor)->safe_linking ? pointer ^ at >> 12 : pointer;
 }
 
 static void test_fastbin(void **state)
@@ -250,7 +250,7 @@ static void test_fastbin(void **state)
 	first = heap_child_word(&c, fast);
 	assert_true(first);
 	next = first + CHUNK_NEXT;
-	expect(&c, next, stored(next, first), "fastbin", HEAP_NOWHERE, HEAP_BLOCK);
+	expect(&c, next, stored(&c, next, first), "fastbin", HEAP_NOWHERE, HEAP_BLOCK);
 	expect(&c, next, 12345, "fastbin", HEAP_NOWHERE, HEAP_BLOCK);
 	expect(&c, fast + 8, first, "fastbin", HEAP_NOWHERE, HEAP_BLOCK);
 	/* To a block that is in use. */
@@ -291,7 +291,7 @@ static void test_cache(void **state)
 	word = heap_child_word(&c, counts);
 	assert_int_equal(heap_find(c.heap, first, &block), HEAP_FREE);
 	/* A list that is wrong is no list; nothing else suffers. */
-	heap_child_patch(&c, first, stored(first, first));
+	heap_child_patch(&c, first, stored(&c, first, first));
 	heap_child_walk(&c);
 	heap_child_expect_no_trouble(&c);
 	assert_int_equal(heap_find(c.heap, first, &block), HEAP_BLOCK);
@@ -396,7 +396,7 @@ static void test_any_damage(void **state)
 	(void)state;
 	start(&c);
 	places[0] = main_arena(&c);
-	places[1] = other_arena(&c) - 48;
+	places[1] = other_arena(&c) & ~(HEAP_ALIGNMENT - 1);
 	places[2] = find_cache(&c);
 	for (round = 0; round < 150; round++) {
 		for (i = 0; i < (int)PATCHES_MOST; i++) {
