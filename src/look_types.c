@@ -24,6 +24,7 @@
 #define FRAMES_MAX  64
 #define NAME_BYTES  200
 #define VTABLE_WORD "vtable for "
+#define SHARED_WORD "std::_Sp_counted_ptr_inplace<"
 
 /* The stack of one task, unwound once more with the registers of each frame. */
 struct frames {
@@ -161,11 +162,26 @@ unknown:
 	k->type.types = NULL;
 }
 
+/* The name of a class of which a symbol names the virtual table: "vtable for shop::Queue+0x10". Of what
+ * std::make_shared() and std::promise make only the inner one is of interest. */
+static void naming_class_of(const char *symbol, char *buf, size_t size)
+{
+	const char *end = strrchr(symbol, '+');
+	int depth = 0;
+
+	if (!strncmp(symbol, SHARED_WORD, strlen(SHARED_WORD))) {
+		symbol += strlen(SHARED_WORD);
+		for (end = symbol; *end && (depth || (*end != ',' && *end != '>')); end++)
+			depth += (*end == '<') - (*end == '>');
+	}
+	snprintf(buf, size, "%.*s", end ? (int)(end - symbol) : (int)strlen(symbol), symbol);
+}
+
 /* The class of a block that begins with the pointer to a virtual table. */
 static void naming_apply_class(const struct naming *n, struct place *p)
 {
-	const char *symbol, *plus;
 	char name[NAME_BYTES];
+	const char *symbol;
 	uint64_t word;
 
 	if (p->type || p->kind != PLACE_BLOCK || !naming_read_word(n, p->start, &word))
@@ -173,10 +189,7 @@ static void naming_apply_class(const struct naming *n, struct place *p)
 	symbol = symbols_find_data(n->l->symbols, word);
 	if (!symbol || strncmp(symbol, VTABLE_WORD, strlen(VTABLE_WORD)))
 		return;
-	symbol += strlen(VTABLE_WORD);
-	plus = strrchr(symbol, '+');
-	snprintf(name, sizeof(name), "%.*s", plus ? (int)(plus - symbol) : (int)strlen(symbol),
-		 symbol);
+	naming_class_of(symbol + strlen(VTABLE_WORD), name, sizeof(name));
 	p->type = naming_keep(n, name);
 }
 

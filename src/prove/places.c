@@ -37,7 +37,7 @@ void places_describe_unreached(const struct task *t, struct words *w)
 	else {
 		words_add(w, ": only ");
 		places_add_tasks(w, o);
-		words_add(w, " refer to it, all stuck");
+		words_add(w, " refer to it, %s stuck", o->referrer_count == 2 ? "both" : "all");
 	}
 }
 
@@ -208,5 +208,5 @@ void places_describe_step(const struct object *o, size_t i, struct words *w)
 	places_add_quoted(w, ", ", p->type);
 	if (p->at && inside)
 		words_add(w, ", +%llu", (unsigned long long)(p->at - p->start));
-	places_add_quoted(w, inside ? ": member " : ", ", p->member);
+	places_add_quoted(w, inside || p->type ? ": member " : ", ", p->member);
 }

@@ -144,10 +144,11 @@ static int milder_apply_handlers(const struct threads_input *in, struct model *m
 		model_note(m, "a core does not tell which signals have handlers: all that a thread "
 			      "does not block count as having one that may wake others");
 	else
-		model_note(m,
-			   "handlers of %s may run and wake others: waits for shared objects are "
-			   "not given as stuck",
-			   names);
+		model_note(
+			m,
+			"handlers of %s may run: what static data, or the thread-locals of their "
+			"threads, lead to counts as reached",
+			names);
 	milder_apply_ways_out(in, m, handled);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A small program that is never run: the unit tests map it, look into it, and damage copies of
- * it. It has an inlined function, static and thread-local data, and calls into a library.
+ * it. It has an inlined function, static and thread-local data, types that nest, and calls into a library.
  */
 #include <stdio.h>
 
@@ -38,3 +38,30 @@ int main(int argc, char **argv)
 	(void)argv;
 	return sample_local(argc) + sample_outer(argc);
 }
+
+typedef struct {
+	long count;
+	struct sample_node *free;
+} sample_list;
+
+union sample_tag {
+	long number;
+	struct sample_node *node;
+};
+
+struct sample_node {
+	char name[24];
+	const struct sample_node *volatile next;
+	sample_list lists[3];
+	union sample_tag tag;
+	struct {
+		short flags;
+		unsigned bits : 3;
+	};
+	void *anything;
+	struct sample_declared *declared;
+	struct sample_node *children[];
+};
+
+struct sample_node sample_root;
+struct sample_node *sample_top = &sample_root;

@@ -81,7 +81,7 @@ static void test_who_refers_to_what_nobody_reaches(void **state)
 		     "no live task can reach the cond: only T2 refers to it, which is stuck");
 	set_referrers(s, both, 2);
 	assert_words(places_describe_unreached(s->t2, &w),
-		     "no live task can reach the cond: only T2 and T3 refer to it, all stuck");
+		     "no live task can reach the cond: only T2 and T3 refer to it, both stuck");
 	for (size_t i = 0; i < COUNT(many); i++)
 		many[i] = s->t2;
 	set_referrers(s, many, COUNT(many));
