@@ -207,7 +207,7 @@ static int look_prove(struct look *l, const struct look_options *o,
 
 	if (prove_find_candidates(l->model, &any))
 		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
-	if (any && !l->core) {
+	if (any && !l->model->references_withheld) {
 		int rc = look_for_references(l, o, limits, e);
 
 		if (rc)

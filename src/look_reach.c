@@ -147,8 +147,18 @@ static int references_add_registers(struct references *r, const struct capture *
 
 		r->threads[i] =
 			(struct reach_thread){ t->tid, !s || !s->candidate, s && s->handles };
-		if (t->state != STOP_THREAD_STOPPED || references_is_ending(c, t))
+		if (t->state != STOP_THREAD_STOPPED)
 			continue;
+		if (references_is_ending(c, t)) {
+			/* Where its stack is in use from is all that counts of it. */
+			memcpy(r->registers + used, &table_copy_header(c->table)->exit_sp,
+			       sizeof(uint64_t));
+			used += sizeof(uint64_t);
+			r->pieces[r->piece_count++] =
+				(struct search_piece){ PLACE_REGISTERS, (uint32_t)i, NULL,
+						       r->registers + begin, used - begin };
+			continue;
+		}
 		memcpy(r->registers + used, &t->regs, sizeof(t->regs));
 		used += sizeof(t->regs);
 		used += stop_read_vector(c->stop, i, r->registers + used, VECTOR_BYTES_MAX);

@@ -243,6 +243,8 @@ struct model {
 	int64_t pause_ns;   /* the longest of its stops */
 	int64_t stopped_ns; /* all of them together */
 	unsigned stops;
+	const char
+		*references_withheld; /* not NULL: nobody looks for references, and why; static */
 	const char *shared_withheld; /* not NULL: no wait for a shared object is given as stuck, and
 				      * why ("io_uring is in use"); static or the model's */
 	bool cancels;		     /* some module imports pthread_cancel */

@@ -234,10 +234,10 @@ static void milder_apply_go(const struct threads_input *in, struct model *m)
 
 static void milder_apply_runtimes(const struct threads_input *in, struct model *m)
 {
-	const char *words = runtimes_find(in->modules);
-
-	if (words)
-		milder_withhold_shared(m, words);
+	m->references_withheld = runtimes_find(in->modules);
+	if (m->references_withheld)
+		model_note(m, "%s: who refers to what cannot be seen in its memory",
+			   m->references_withheld);
 }
 
 int milder_apply(const struct threads_input *in, struct model *m)

@@ -15,8 +15,7 @@
 
 /* tcbhead_t begins with tcb, dtv, self: the first and the last are its own address. Further on there
  * is what addresses are hidden with, the same in all threads. */
-#define SELF_OFFSET  16
-#define GUARD_OFFSET 48
+#define SELF_OFFSET 16
 
 /* -- descriptors -------------------------------------------------------------------------------- */
 
@@ -159,22 +158,6 @@ static int read_one(const struct thread_memory_work *w, const struct stop_thread
 
 /* -- all of them -------------------------------------------------------------------------------- */
 
-/* It is the same in all threads, or not understood. */
-static void find_guard(const struct thread_memory_work *w, struct thread_memories *out)
-{
-	for (size_t i = 0; i < out->n; i++) {
-		uint64_t guard, at = out->v[i].descriptor.start;
-
-		if (!at || !source_read(w->memory, at + GUARD_OFFSET, &guard, sizeof(guard)))
-			continue;
-		if (out->pointer_guard && out->pointer_guard != guard) {
-			out->pointer_guard = 0;
-			return;
-		}
-		out->pointer_guard = guard;
-	}
-}
-
 static int list_threads(const struct threads_input *in, struct thread_memories *out)
 {
 	const struct stop *stop = in->capture->stop;
@@ -204,7 +187,6 @@ static int read_all(struct thread_memory_work *w, const bool *with_frames,
 		rc = read_one(w, stop_thread(w->in->capture->stop, index), with_frames[index],
 			      &out->v[i]);
 	}
-	find_guard(w, out);
 	if (!rc)
 		rc = thread_memory_forget_doubtful(w, out);
 	if (!rc)

@@ -53,8 +53,6 @@ struct thread_memories {
 	size_t cached_count;
 	struct extent lists[4]; /* glibc's own heads of its lists of threads and stacks */
 	size_t list_count;
-	uint64_t pointer_guard; /* setjmp() keeps bp, sp and ip XORed with this, then rotated left
-				 * by 17 bits; 0: not known */
 };
 
 /* Read it all through `memory` (of the same moment as in->capture). `with_frames` says by index in the

@@ -270,17 +270,6 @@ static void test_lent(void **state)
 	assert_true(sp_of(t) < t->stack.start || sp_of(t) >= t->stack.end);
 }
 
-/* What setjmp() hides can be seen again. */
-static void test_guard(void **state)
-{
-	uint64_t hidden = board->jump_sp;
-	uint64_t sp = (hidden >> 17 | hidden << 47) ^ look.memories.pointer_guard;
-
-	(void)state;
-	assert_true(look.memories.pointer_guard);
-	assert_true(board->jump_at - sp < 4096);
-}
-
 static bool holds(const struct extent *e, uint64_t address)
 {
 	return address >= e->start && address < e->end;
@@ -615,7 +604,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_nested_in_unknown),
 		cmocka_unit_test(test_lent),
-		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_locals),
 		cmocka_unit_test(test_library_locals),
 		cmocka_unit_test(test_descriptors),

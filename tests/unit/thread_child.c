@@ -11,7 +11,6 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -343,17 +342,6 @@ static void start_unborn(void)
 	board->facts[ROLE_RECORDED].handle = start(run_plain, make_record(), NULL, true);
 }
 
-/* Registers that setjmp() hides: 1 is bp, 6 sp, 7 ip (sysdeps/x86_64/jmpbuf-offsets.h). */
-static NOINLINE void note_jump(void)
-{
-	jmp_buf here;
-
-	board->jump_at = (uintptr_t)here;
-	if (setjmp(here))
-		sink++;
-	board->jump_sp = (uint64_t)here[0].__jmpbuf[6];
-}
-
 int thread_child_run(const char *fd)
 {
 	void *library = dlopen("libstdc++.so.6", RTLD_NOW);
@@ -371,7 +359,6 @@ int thread_child_run(const char *fd)
 			start_role(role);
 	end_some();
 	start_unborn();
-	note_jump();
 	__atomic_store_n(&board->ready, 1, __ATOMIC_RELEASE);
 	note_in_frame(ROLE_MAIN);
 	return 0;

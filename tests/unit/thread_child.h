@@ -27,11 +27,11 @@ enum role {
 	ROLE_COROUTINE,	  /* in a coroutine on a stack from the heap */
 	ROLE_NESTED_CORO, /* … on an array in the thread's own stack */
 	ROLE_DEEP,	  /* more frames than are followed */
-	ROLE_DEEP_OUTER, /* likewise, and its stack holds the next one's */
+	ROLE_DEEP_OUTER,  /* likewise, and its stack holds the next one's */
 	ROLE_IN_DEEP,
-	ROLE_UNBORN,	  /* has not entered its start routine */
-	ROLE_RECORDED,	  /* … and its argument is a record of the recording side */
-	ROLE_OUTER,	  /* its stack holds the next one's */
+	ROLE_UNBORN,   /* has not entered its start routine */
+	ROLE_RECORDED, /* … and its argument is a record of the recording side */
+	ROLE_OUTER,    /* its stack holds the next one's */
 	ROLE_INNER,
 	ROLE_LENDER, /* the next one runs a coroutine on an array in its stack */
 	ROLE_BORROWER,
@@ -52,8 +52,6 @@ struct board {
 	uint64_t ended_handle[THREAD_CHILD_CACHED];
 	int unborn_fails;  /* errno; 0: it worked */
 	uint64_t argument; /* of the one that is recorded */
-	uint64_t jump_sp;  /* the stack pointer as setjmp() keeps it */
-	uint64_t jump_at;  /* a variable of the function that called it */
 	int ready;
 };
 
