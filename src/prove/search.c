@@ -319,6 +319,15 @@ static int search_prepare_scan(struct search *s)
 	return s->target_count ? scan_targets_create(s->targets, s->target_count, &s->scan) : 0;
 }
 
+/* One past its end is a pointer to a block or mapping, too; but where that is a page on which other
+ * memory begins it is a pointer to that. */
+static uint64_t search_last_target(const struct search *s, uint64_t end)
+{
+	const struct area *a = end % PAGE_BYTES ? NULL : areas_find(s->in->areas, end);
+
+	return a && a->start == end && a->kind != AREA_BLOCKS ? end - 1 : end;
+}
+
 /* All places where the same memory is mapped. */
 static int search_add_mapping(struct search *s, uint64_t start, uint32_t node)
 {
@@ -328,7 +337,8 @@ static int search_add_mapping(struct search *s, uint64_t start, uint32_t node)
 
 	for (size_t i = a ? (size_t)(a - areas->v) : 0; a && i < areas->n && !rc; i++)
 		if (areas->v[i].kind == AREA_WHOLE && areas->v[i].same == a->same)
-			rc = search_add_target(s, areas->v[i].start, areas->v[i].end, node);
+			rc = search_add_target(s, areas->v[i].start,
+					       search_last_target(s, areas->v[i].end), node);
 	return rc;
 }
 
@@ -336,16 +346,6 @@ static bool search_leads_on(enum place_kind kind)
 {
 	return kind == PLACE_BLOCK || kind == PLACE_MAPPING || kind == PLACE_STACK ||
 	       kind == PLACE_LOCALS || kind == PLACE_MAIN_FRAME || kind == PLACE_HANDLE;
-}
-
-/* One past its end is a pointer to a block, too; but where that is a page on which other memory
- * begins it is a pointer to that. */
-static uint64_t search_block_end(const struct search *s, uint64_t end)
-{
-	const struct area *a = end % PAGE_BYTES ? NULL : areas_find(s->in->areas, end);
-
-	return a && a->start == end && a->kind != AREA_DEAD && a->kind != AREA_BLOCKS ? end - 1
-										      : end;
 }
 
 static int search_target_node(struct search *s, uint32_t node)
@@ -357,7 +357,7 @@ static int search_target_node(struct search *s, uint32_t node)
 	if (!search_leads_on(kind))
 		return 0;
 	if (kind == PLACE_BLOCK)
-		end = search_block_end(s, end);
+		end = search_last_target(s, end);
 	/* Nothing ends where a frame does: its last word is the return address. */
 	if (kind == PLACE_STACK || kind == PLACE_MAIN_FRAME)
 		end--;

@@ -321,9 +321,20 @@ static void test_one_past_the_end(void **state)
 	struct world *w = *state;
 
 	make(w, 1, AREA_STATIC, AREA_NO_THREAD);
-	put(w, 1, 0, address_of(6));
+	w->areas[5].end -= 64;
+	put(w, 1, 0, w->areas[5].end);
 	search_object(w, 5);
 	assert_reached(w);
+}
+
+static void test_a_page_where_other_memory_begins(void **state)
+{
+	struct world *w = *state;
+
+	make(w, 1, AREA_STATIC, AREA_NO_THREAD);
+	put(w, 1, 0, address_of(6));
+	search_object(w, 5);
+	assert_unreached(w);
 }
 
 static void test_just_outside(void **state)
@@ -525,6 +536,7 @@ int main(void)
 		TEST(test_what_the_kernel_holds),
 		TEST(test_a_tagged_word_at_an_odd_place),
 		TEST(test_one_past_the_end),
+		TEST(test_a_page_where_other_memory_begins),
 		TEST(test_just_outside),
 		TEST(test_a_word_across_two_areas),
 		TEST(test_memory_mapped_twice),
