@@ -11,17 +11,18 @@
 
 #include "heap/glibc_private.h"
 
-/* Long lists that leap about cost a read for each chunk: at most so many, and one for each 16 KiB of
- * heap. What remains is taken for used, which costs nothing but precision. */
-#define READS_MOST 4096u
+/* Long lists that leap about cost a read for each chunk: at most so many, and more for each 16 KiB
+ * of heap, or each thread. What remains is taken for used, which costs nothing but precision. */
+#define READS_MOST	 4096u
+#define READS_PER_THREAD 32u
 
 #define TLS_MOST (UINT64_C(4) << 20) /* of thread-locals more is not searched */
 
 struct cache {
-	uint64_t at;
 	uint16_t counts[TCACHE_BINS];
 	uint64_t entries[TCACHE_BINS];
 	uint64_t key; /* of all entries; 0: not known yet */
+	size_t reads_most;
 };
 
 /* The pointer that is stored at `address`. */
@@ -96,7 +97,6 @@ static bool cache_read(struct glibc *g, uint64_t at, struct cache *c)
 			return false;
 	memcpy(c->counts, (uint8_t *)words + TCACHE_COUNTS, sizeof(c->counts));
 	memcpy(c->entries, (uint8_t *)words + TCACHE_ENTRIES, sizeof(c->entries));
-	c->at = at;
 	c->key = g->layout->key_is_pointer ? at : 0;
 	return true;
 }
@@ -135,7 +135,8 @@ static bool cache_list_fits(struct glibc *g, struct cache *c, size_t bin)
 	unsigned left;
 
 	for (left = c->counts[bin]; left && at; left--)
-		if (!cache_entry_fits(g, c, at, size) || !list_follow(g, at, &at))
+		if (g->window.line_reads >= c->reads_most || !cache_entry_fits(g, c, at, size) ||
+		    !list_follow(g, at, &at))
 			return false;
 	return !left && !at;
 }
@@ -154,9 +155,9 @@ static void cache_list_free(struct glibc *g, const struct cache *c, size_t bin)
 	}
 }
 
-static void cache_try(struct glibc *g, uint64_t at)
+static void cache_try(struct glibc *g, uint64_t at, size_t reads_most)
 {
-	struct cache c;
+	struct cache c = { .reads_most = reads_most };
 	size_t i;
 
 	if (at % 16 || !used_chunk(g, at - CHUNK_HEADER, TCACHE_CHUNK) || !cache_read(g, at, &c) ||
@@ -167,7 +168,7 @@ static void cache_try(struct glibc *g, uint64_t at)
 			cache_list_free(g, &c, i);
 }
 
-static void tls_search(struct glibc *g, const struct extent *tls)
+static void tls_search(struct glibc *g, const struct extent *tls, size_t reads_most)
 {
 	uint64_t at = (tls->start + 7) & ~UINT64_C(7);
 	uint64_t end = tls->end - at < TLS_MOST ? tls->end : at + TLS_MOST;
@@ -183,17 +184,18 @@ static void tls_search(struct glibc *g, const struct extent *tls)
 		}
 		memcpy(&v, p, sizeof(v));
 		if (v)
-			cache_try(g, v);
+			cache_try(g, v, reads_most);
 		at += 8;
 	}
 }
 
 int glibc_walk_caches(struct glibc *g)
 {
+	size_t reads_most = g->window.line_reads + READS_MOST + READS_PER_THREAD * g->in->tls_count;
 	size_t i;
 
 	for (i = 0; i < g->in->tls_count; i++)
 		if (g->in->tls[i].start < g->in->tls[i].end)
-			tls_search(g, &g->in->tls[i]);
+			tls_search(g, &g->in->tls[i], reads_most);
 	return 0;
 }

@@ -146,7 +146,7 @@ static int search_mapping(struct search *s, uint64_t *at, uint64_t end, uint64_t
 static int search_all(struct search *s, bool again)
 {
 	const struct maps *maps = s->g->in->maps;
-	uint64_t at = 0;
+	uint64_t at = 0, limit = 0;
 	size_t i;
 	int rc = 0;
 
@@ -159,7 +159,9 @@ static int search_all(struct search *s, bool again)
 			continue;
 		if (at < m->start)
 			at = m->start;
-		rc = search_mapping(s, &at, m->end, glibc_private_end(s->g, m->start), again);
+		if (limit < m->end)
+			limit = glibc_private_end(s->g, m->start);
+		rc = search_mapping(s, &at, m->end, limit, again);
 	}
 	return rc;
 }
