@@ -34,11 +34,11 @@ CHOSEN = """abba abba_* all_* cancel_beside_cycle chain cond_relock cxx_* cycle4
 handler_* join_* lost_wakeup main_gone* many_waiters owner_* pool rdlock_* rwlock_* self self_*
 r_* k_birth k_chain k_library k_places k_queue t_cancel t_cxx t_flockfile t_handler_posts t_libc_locks t_main_gone t_mutex_kinds t_once
 t_pi_deadlock t_pingpong t_pshared t_rdlock_readers t_reach* t_rwlock_readers t_timed*""".split()
-ON_UNKNOWN = "abba", "rwlock_cycle", "join_cycle", "all_cond"
+ON_UNKNOWN = "abba", "rwlock_cycle", "join_cycle", "all_cond", "r_objects"
 NOT_HERE = "musl", "rustc"  # what a program of another library needs
 WITHOUT_UNWINDER = ("2.31",)  # libstrand.so walks stacks of creators by frame pointers only, and says so
 LIBRARIES_OF = (("-lrt", r"\bmq_|\baio_|\btimer_create|\bshm_open"),
-                ("-ldl", r"\bdl(m?open|sym)"), ("-lutil", r"\bopenpty"))
+                ("-ldl", r"\bdl(m?open|sym|addr)\b"), ("-lutil", r"\bopenpty"))
 LOOKS = 8  # at most, at what never comes to rest
 
 
@@ -167,7 +167,7 @@ def check_unknown(ctx, program):
     root, libraries = unknown_libraries(ctx)
     looking.VARIANTS[variant_of(UNKNOWN)] = flags_of(program, root, libraries), None, None
     binary = build(ctx, program.path, variant_of(UNKNOWN))
-    running = Running(ctx, [binary])
+    running = Running(ctx, [binary] + [arg for arg in program.args[:1] if arg])
     running.settle(2)
     report = look(ctx, running.pid)
     if not any(folder in module["path"] for module in report["process"]["modules"]
