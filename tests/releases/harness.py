@@ -34,11 +34,18 @@ CHOSEN = """abba abba_* all_* cancel_beside_cycle chain cond_relock cxx_* cycle4
 handler_* join_* lost_wakeup main_gone* many_waiters owner_* pool rdlock_* rwlock_* self self_*
 r_* k_birth k_chain k_library k_places k_queue t_cancel t_cxx t_flockfile t_handler_posts t_libc_locks t_main_gone t_mutex_kinds t_once
 t_pi_deadlock t_pingpong t_pshared t_rdlock_readers t_reach* t_rwlock_readers t_timed*""".split()
-ON_UNKNOWN = "abba", "rwlock_cycle", "join_cycle", "all_cond"
+HERE_LIBRARIES = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
+ON_UNKNOWN = "abba", "rwlock_cycle", "join_cycle", "all_cond", "r_objects"
 NOT_HERE = "musl", "rustc"  # what a program of another library needs
+# Where main itself would stop at the page at which the thread is to stop.
+NOT_ON = {("2.31", "k_birth", "first_push")}
+# Unit tests of what depends on the release, with the libraries of those that are new enough for this
+# system's other libraries.
+UNIT_TESTS = "test_heap", "test_heap_damage"
+NEW_ENOUGH = ("2.41", "trixie"),
 WITHOUT_UNWINDER = ("2.31",)  # libstrand.so walks stacks of creators by frame pointers only, and says so
 LIBRARIES_OF = (("-lrt", r"\bmq_|\baio_|\btimer_create|\bshm_open"),
-                ("-ldl", r"\bdl(m?open|sym)"), ("-lutil", r"\bopenpty"))
+                ("-ldl", r"\bdl(m?open|sym|addr)\b"), ("-lutil", r"\bopenpty"))
 LOOKS = 8  # at most, at what never comes to rest
 
 
@@ -83,13 +90,16 @@ def check_includes(program, root):
             raise Skip("no <%s> in its C++ library" % name)
 
 
+def loader_of(libraries):
+    for folder in libraries:
+        loader = os.path.join(folder, "ld-linux-x86-64.so.2")
+        if os.path.exists(loader):
+            return loader
+    raise Failure("no loader in %s" % libraries)
+
+
 def flags_of(program, root, libraries):
     """Compile against the root, run with the loader and the libraries of these folders."""
-    loader = next((path for folder in libraries
-                   for path in [os.path.join(folder, "ld-linux-x86-64.so.2")]
-                   if os.path.exists(path)), None)
-    if loader is None:
-        raise Failure("no loader in %s" % libraries)
     headers = []
     if program.suffix == ".cpp":
         headers = ["-nostdinc++", *["-isystem" + folder for folder in cxx_headers(root)]]
@@ -99,7 +109,7 @@ def flags_of(program, root, libraries):
     return ["-O2", "--sysroot=" + root, *headers,
             *["-B" + folder for folder in libraries_of(root)],
             *["-L" + folder for folder in libraries_of(root)],
-            "-Wl,--dynamic-linker=" + loader,
+            "-Wl,--dynamic-linker=" + loader_of(libraries),
             "-Wl,--disable-new-dtags,-rpath," + ":".join(libraries),
             *(["-Wl,--no-as-needed", *more, "-Wl,--as-needed"] if more else [])]
 
@@ -167,7 +177,7 @@ def check_unknown(ctx, program):
     root, libraries = unknown_libraries(ctx)
     looking.VARIANTS[variant_of(UNKNOWN)] = flags_of(program, root, libraries), None, None
     binary = build(ctx, program.path, variant_of(UNKNOWN))
-    running = Running(ctx, [binary])
+    running = Running(ctx, [binary] + [arg for arg in program.args[:1] if arg])
     running.settle(2)
     report = look(ctx, running.pid)
     if not any(folder in module["path"] for module in report["process"]["modules"]
@@ -191,11 +201,25 @@ def chosen(programs, ctx):
             yield program
 
 
+def arguments(program, release):
+    return [arg for arg in program.args if (release, program.name, arg) not in NOT_ON]
+
+
+def check_unit(ctx, suite, name):
+    """A unit test by the loader of that release."""
+    libraries = libraries_of(roots.root_of(ctx, suite))
+    done = ctx.run([loader_of(libraries), "--library-path", ":".join(libraries + HERE_LIBRARIES),
+                    os.path.join(ctx.build, "tests", "unit", name)], timeout=100)
+    if done.status:
+        raise Failure(str(done))
+
+
 def checks(ctx, programs, program):
     """By strand check on all releases at once, but for those on which creators are half known."""
     for half in (False, True):
         some = [pair for pair in RELEASES if (pair[0] in WITHOUT_UNWINDER) == half]
-        runs = [(variant_of(release), arg) for release, _ in some for arg in program.args]
+        runs = [(variant_of(release), arg) for release, _ in some
+                for arg in arguments(program, release)]
         if half:
             program = programs.Program(program.path)
             program.creators = []
@@ -207,9 +231,13 @@ def cases(ctx, long):
     if not long:
         return
     programs = load_programs()
+    for release, suite in NEW_ENOUGH:
+        for name in UNIT_TESTS:
+            yield Case("releases/%s/unit/%s" % (release, name),
+                       lambda suite=suite, name=name: check_unit(ctx, suite, name), 400)
     for program in chosen(programs, ctx):
         for release, suite in RELEASES:
-            for arg in program.args if program.looked_at else ():
+            for arg in arguments(program, release) if program.looked_at else ():
                 variant = variant_of(release)
                 looks = min(LOOKS, programs.looks_at(ctx, program, variant, False))
                 inner = programs.Look(ctx, program, variant, arg, looks).run_often(False)
