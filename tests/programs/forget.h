@@ -12,6 +12,9 @@
 
 #define REACH_APART __attribute__((noipa, unused))
 
+/* At the end of a function, so that what it called last is no jump: it must be seen as creator. */
+#define REACH_STAY() __asm__ volatile("")
+
 enum { REACH_DEAD_BYTES = 64 << 10 };
 
 static REACH_APART void reach_fill_stack(void)

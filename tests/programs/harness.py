@@ -416,7 +416,8 @@ class Look(Case):
                 if not saw_half(report):
                     break
             if found_in(report) != self.expected:
-                raise Failure("what was complete is no longer:\n%s" % show(found_in(report)))
+                raise Failure("what was complete is no longer:\n%s%s" % (
+                    show(found_in(report)), show_rest(report)))
 
     def _wait_for(self, pid, expected, seconds):
         deadline = time.monotonic() + seconds
@@ -461,6 +462,12 @@ class Look(Case):
             missing = [word for word in self.program.first20 if word not in head]
             if missing:
                 raise Failure("not in the first 20 lines: %s" % " ".join(missing))
+
+
+def show_rest(report):
+    """What a look says of tasks that it did not find stuck, and its notes."""
+    return "".join("    %s %s, %s\n" % (task["id"], task["state"], (task["wait"] or {}).get("op"))
+                   for task in report["tasks"][:20]) + "\n".join(report["notes"])
 
 
 def programs(folder=HERE):

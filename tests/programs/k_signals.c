@@ -53,6 +53,16 @@ static void handle(int signal)
 	in_handler();
 }
 
+/* It is blocked everywhere but in the holder, for a handler that may run could wake anybody. */
+static void change_mask(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGNAL);
+	PROG_CHECK(pthread_sigmask(how, &set, NULL) == 0);
+}
+
 static void use_signal_stack(void *at)
 {
 	stack_t stack = { .ss_sp = at, .ss_size = STACK_BYTES };
@@ -60,6 +70,7 @@ static void use_signal_stack(void *at)
 
 	PROG_CHECK(at && sigaltstack(&stack, NULL) == 0);
 	PROG_CHECK(sigaction(SIGNAL, &action, NULL) == 0);
+	change_mask(SIG_UNBLOCK);
 }
 
 static void signal_self(void)
@@ -67,11 +78,12 @@ static void signal_self(void)
 	PROG_CHECK(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGNAL) == 0);
 }
 
-/* Dead frames there would be searched, for the handler may run again. */
+/* The handler is not to run again, and leaves nothing behind. */
 static REACH_APART void wipe_signal_stack(void)
 {
 	stack_t stack;
 
+	change_mask(SIG_BLOCK);
 	PROG_CHECK(sigaltstack(NULL, &stack) == 0);
 	memset(stack.ss_sp, 0, stack.ss_size);
 }
@@ -203,6 +215,7 @@ static const struct place places[] = {
 int main(int argc, char **argv)
 {
 	PROG_CHECK(argc == 2);
+	change_mask(SIG_BLOCK);
 	if (strcmp(argv[1], "signal_main") == 0)
 		keep_signal_main();
 	else if (strcmp(argv[1], "under_signal_main") == 0)

@@ -307,6 +307,7 @@ static REACH_APART void set_up(const char *name)
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		if (strcmp(known[i].name, name) == 0) {
 			known[i].set_up();
+			REACH_STAY();
 			return;
 		}
 	}

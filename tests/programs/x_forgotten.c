@@ -16,6 +16,7 @@
 static REACH_APART void set_up(void)
 {
 	prog_thread(gate_waiter, gate_new());
+	REACH_STAY();
 }
 
 static void *end(void *arg)
