@@ -120,7 +120,7 @@ static int core_open_regular(int look)
 		return -1;
 	if (!fstat(look, &st) && S_ISREG(st.st_mode)) {
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
-		fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	}
 	close(look);
 	return fd;
