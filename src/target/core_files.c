@@ -120,7 +120,7 @@ static int core_open_regular(int look)
 		return -1;
 	if (!fstat(look, &st) && S_ISREG(st.st_mode)) {
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
-		fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	}
 	close(look);
 	return fd;
@@ -231,13 +231,15 @@ static void core_remark_file(struct core *c, const struct core_file *f)
 	core_format_id(f->build_id, f->build_id_bytes, id, sizeof(id));
 	switch (f->state) {
 	case CORE_FILE_ABSENT:
-		core_remark(c, "%s (build id %s) is not there: names and stacks suffer", f->path,
-			    id);
+		core_remark(
+			c,
+			"%s (build id %s) is not there: names and stacks suffer, and what it may do is not known",
+			f->path, id);
 		break;
 	case CORE_FILE_ANOTHER:
 		core_remark(c,
 			    "%s is not the file that ran (build id %s): it is left out, names and "
-			    "stacks suffer",
+			    "stacks suffer, and what it may do is not known",
 			    f->path, id);
 		break;
 	case CORE_FILE_UNKNOWN:
