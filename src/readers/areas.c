@@ -133,6 +133,8 @@ static void layer_add_stack(struct areas_layer *l, const struct thread_memory *m
 	if (sp >= m->stack.start && sp < m->stack.end) {
 		from = sp - m->stack.start < ARCH_RED_ZONE_BYTES ? m->stack.start
 								 : sp - ARCH_RED_ZONE_BYTES;
+		if (m->used_below)
+			from = m->stack.start;
 		layer_add(l, m->stack.start, from, AREA_DEAD, AREA_NO_THREAD);
 		for (size_t i = 0; i < m->frame_count; i++) {
 			uint64_t end = m->frames[i];
@@ -176,23 +178,57 @@ static int areas_lay_threads(struct areas *a, struct areas_layer *l, const struc
 	return rc ? rc : areas_lay(a, l);
 }
 
-/* Unclaimed runs of mappings that touch are one area: an allocator may well have given a piece of
- * its own region another protection. */
-static void areas_lay_rest(struct areas_layer *l, const struct maps *maps)
+/* Memory with no file behind it that may follow other such memory; of the main stack a piece may have
+ * been protected. */
+static bool mapping_is_plain(const struct mapping *m)
 {
-	const struct mapping *before = NULL;
+	return !m->inode &&
+	       (!m->path[0] || !strncmp(m->path, "[anon:", 6) || !strcmp(m->path, "[stack]"));
+}
 
-	for (size_t i = 0; i < maps->n; i++) {
-		const struct mapping *m = &maps->v[i];
+/* May `b` have been made together with `a`? An allocator may well have given a piece of its own region
+ * another protection. */
+static bool mapping_goes_on(const struct mapping *a, const struct mapping *b)
+{
+	if (a->end != b->start)
+		return false;
+	if (!a->inode && !b->inode)
+		return !strcmp(a->path, b->path) || (mapping_is_plain(a) && mapping_is_plain(b));
+	return a->inode == b->inode && a->dev_major == b->dev_major &&
+	       a->dev_minor == b->dev_minor && a->offset + (a->end - a->start) == b->offset;
+}
 
-		if (before && before->end == m->start && !before->inode && !m->inode &&
-		    !before->path[0] && !m->path[0])
+/* Where the kernel puts what it is free to put anywhere: downwards from where it puts libraries. Room
+ * for that much is left below them. */
+#define MAPPED_BYTES_MAX (UINT64_C(1) << 40)
+
+/* Memory below is at an address of the program's choice: that address may stand in its code alone, or
+ * be kept in 32 bits. */
+static uint64_t areas_chosen_end(const struct modules *modules)
+{
+	uint64_t highest = 0;
+
+	for (size_t i = 0; i < modules_count(modules); i++) {
+		const struct module *m = modules_get(modules, i);
+
+		if (!m->main_program && m->path[0] == '/' && m->start > highest)
+			highest = m->start;
+	}
+	return highest > MAPPED_BYTES_MAX ? highest - MAPPED_BYTES_MAX : UINT64_C(1) << 32;
+}
+
+static void areas_lay_rest(struct areas_layer *l, const struct areas_input *in)
+{
+	uint64_t chosen_end = areas_chosen_end(in->modules);
+
+	for (size_t i = 0; i < in->maps->n && !l->failed; i++) {
+		const struct mapping *m = &in->maps->v[i];
+
+		if (i && mapping_goes_on(m - 1, m))
 			l->v[l->n - 1].end = m->end;
 		else
-			layer_add(l, m->start, m->end, AREA_WHOLE, AREA_NO_THREAD);
-		if (l->failed)
-			return;
-		before = m;
+			layer_add(l, m->start, m->end,
+				  m->start < chosen_end ? AREA_STATIC : AREA_WHOLE, AREA_NO_THREAD);
 	}
 }
 
@@ -302,6 +338,20 @@ static bool areas_file_is_same(const struct areas_file *a, const struct areas_fi
 	return a->inode == b->inode && a->dev_major == b->dev_major && a->dev_minor == b->dev_minor;
 }
 
+static uint32_t areas_first(const struct areas *a, uint32_t i)
+{
+	while (a->v[i].same != i)
+		i = a->v[i].same;
+	return i;
+}
+
+static void areas_unite(struct areas *a, uint32_t i, uint32_t k)
+{
+	i = areas_first(a, i);
+	k = areas_first(a, k);
+	a->v[i < k ? k : i].same = i < k ? i : k;
+}
+
 static void areas_join_files(struct areas *a, const struct areas_file *f, size_t n)
 {
 	for (size_t i = 0; i < n;) {
@@ -311,15 +361,27 @@ static void areas_join_files(struct areas *a, const struct areas_file *f, size_t
 		for (; end < n && areas_file_is_same(&f[i], &f[end]); end++)
 			shared |= f[end].shared;
 		for (size_t k = i; shared && k < end; k++)
-			a->v[f[k].area].same = f[i].area;
+			areas_unite(a, f[i].area, f[k].area);
 		i = end;
 	}
 }
 
+/* Is all between them mapped, and may be of one piece? */
+static bool areas_are_one_run(const struct maps *maps, const struct mapping *from,
+			      const struct mapping *to)
+{
+	while (from < to && from + 1 < maps->v + maps->n && mapping_goes_on(from, from + 1))
+		from++;
+	return from == to;
+}
+
+/* What others have taken out of the midst of a run (a thread's stack made of a piece of it) does not
+ * part it: the rest is found from either side by offsets. */
 static int areas_join(struct areas *a, const struct maps *maps)
 {
 	struct areas_file *f = calloc(a->n + 1, sizeof(*f));
-	size_t n = 0;
+	const struct mapping *before = NULL;
+	size_t n = 0, last = 0;
 
 	if (!f)
 		return ERR_NOMEM;
@@ -327,12 +389,20 @@ static int areas_join(struct areas *a, const struct maps *maps)
 		const struct mapping *m = maps_find(maps, a->v[i].start);
 
 		a->v[i].same = (uint32_t)i;
-		if (a->v[i].kind == AREA_WHOLE && m && m->inode)
+		if (a->v[i].kind != AREA_WHOLE || !m)
+			continue;
+		if (before && areas_are_one_run(maps, before, m))
+			areas_unite(a, (uint32_t)last, (uint32_t)i);
+		before = m;
+		last = i;
+		if (m->inode)
 			f[n++] = (struct areas_file){ m->inode, m->dev_major, m->dev_minor,
 						      (uint32_t)i, m->shared };
 	}
 	qsort(f, n, sizeof(*f), areas_file_compare);
 	areas_join_files(a, f, n);
+	for (size_t i = 0; i < a->n; i++)
+		a->v[i].same = areas_first(a, (uint32_t)i);
 	free(f);
 	return 0;
 }
@@ -352,7 +422,7 @@ int areas_make(const struct areas_input *in, struct areas *out, struct err *e)
 	if (!rc)
 		rc = areas_lay_static(out, &l, in);
 	if (!rc) {
-		areas_lay_rest(&l, in->maps);
+		areas_lay_rest(&l, in);
 		rc = areas_lay(out, &l);
 	}
 	if (!rc)

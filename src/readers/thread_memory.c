@@ -129,6 +129,11 @@ static int read_known(const struct thread_memory_work *w, const struct stop_thre
 		if (thread->tid == w->in->capture->pid)
 			t->begun = thread_memory_main_stack(w, bytes, arch_sp(&thread->regs),
 							    &t->stack);
+		t->used_below = w->jumps;
+	} else {
+		/* Programs that make stacks themselves may keep something at the lower end. */
+		t->used_below = w->jumps || !(thread_memory_is_made(w, tp) ||
+					      thread_memory_has_guard(w, &t->stack));
 	}
 	rc = thread_memory_set_locals(w, tp, t);
 	if (!rc)
@@ -181,6 +186,7 @@ static int read_all(struct thread_memory_work *w, const bool *with_frames,
 	if (!rc)
 		rc = thread_memory_find_made(w, out->n);
 	w->sets_stack_address = thread_memory_sets_address(w->in);
+	w->jumps = thread_memory_jumps(w->in);
 	for (size_t i = 0; i < out->n && !rc; i++) {
 		size_t index = out->v[i].index;
 

@@ -28,6 +28,7 @@ struct thread_memory {
 	size_t index;	     /* in the stop */
 	struct extent stack; /* the whole of it as it was given, with what glibc keeps at its top;
 			      * 0, 0: not known for certain */
+	bool used_below;     /* of its stack what lies below sp may be in use nevertheless */
 	struct extent tls;   /* static thread-locals; ends at the descriptor; 0, 0: not known */
 	struct thread_locals *locals; /* within `tls`, ascending, no overlaps; what lies between
 				       * them belongs to nobody known */

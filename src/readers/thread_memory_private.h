@@ -33,6 +33,8 @@ struct thread_memory_work {
 	size_t made_count;
 	bool sets_stack_address; /* somebody may have given a stack by its top alone: then glibc
 				  * does not know where it begins */
+	bool jumps; /* the program uses longjmp(): a stack may have been left for a while with
+		     * frames on it, to which a later jump returns */
 };
 
 /* What the descriptor at `address` holds; the caller frees it. NULL: it could not be read. */
@@ -47,8 +49,11 @@ bool thread_memory_stack(const struct thread_memory_work *w, uint64_t address,
 /* The first thread's, which runs at `sp`: its descriptor does not lie in it. */
 bool thread_memory_main_stack(const struct thread_memory_work *w, const uint8_t *descriptor,
 			      uint64_t sp, struct extent *out);
-/* See w->sets_stack_address. */
+/* See w->sets_stack_address and w->jumps. */
 bool thread_memory_sets_address(const struct threads_input *in);
+bool thread_memory_jumps(const struct threads_input *in);
+/* Does the stack begin with a guard, so that nothing is kept at its lower end? */
+bool thread_memory_has_guard(const struct thread_memory_work *w, const struct extent *stack);
 /* Take back the stacks that are not one thread's alone, and what would part a stack whose extent is not
  * known. */
 int thread_memory_forget_doubtful(const struct thread_memory_work *w, struct thread_memories *out);

@@ -95,12 +95,9 @@ bool thread_memory_main_stack(const struct thread_memory_work *w, const uint8_t 
 	return false;
 }
 
-/* Old programs may say where a stack ends and not where it begins: glibc then takes its usual size
- * for granted, and the memory below may be anybody's. */
-bool thread_memory_sets_address(const struct threads_input *in)
+/* Does a module of the program use `name`? */
+static bool is_used(const struct threads_input *in, const char *name)
 {
-	static const char name[] = "pthread_attr_setstackaddr";
-
 	for (size_t i = 0; i < modules_count(in->modules); i++) {
 		const struct module *m = modules_get(in->modules, i);
 		struct module_symbol sym;
@@ -110,6 +107,27 @@ bool thread_memory_sets_address(const struct threads_input *in)
 			return true;
 	}
 	return false;
+}
+
+/* Old programs may say where a stack ends and not where it begins: glibc then takes its usual size
+ * for granted, and the memory below may be anybody's. */
+bool thread_memory_sets_address(const struct threads_input *in)
+{
+	return is_used(in, "pthread_attr_setstackaddr");
+}
+
+/* Coroutines may be made by calls with a gap below, and left and entered by jumps. */
+bool thread_memory_jumps(const struct threads_input *in)
+{
+	return is_used(in, "longjmp") || is_used(in, "_longjmp") || is_used(in, "siglongjmp") ||
+	       is_used(in, "__longjmp_chk");
+}
+
+bool thread_memory_has_guard(const struct thread_memory_work *w, const struct extent *stack)
+{
+	const struct mapping *m = maps_find(&w->in->capture->maps, stack->start);
+
+	return m && !m->read && !m->write;
 }
 
 static int compare_stack(const void *va, const void *vb)
