@@ -15,6 +15,7 @@
 #include "look_private.h"
 #include "stack/dwarf_types.h"
 #include "target/memory.h"
+#include "target/source.h"
 
 #define OBJECTS_MAX 64
 #define TIME_MAX_NS 500000000
@@ -50,12 +51,19 @@ static int64_t naming_now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* From the copy, else from the process as it is now. */
 static size_t naming_read(void *ctx, uint64_t address, void *buf, size_t bytes)
 {
 	const struct look *l = ctx;
 	size_t n = snapshot_read(l->capture->memory, address, buf, bytes);
+	struct memory_source core;
 
-	return n == bytes ? n : memory_read(l->target->through, address, buf, bytes);
+	if (n == bytes)
+		return n;
+	if (!l->core)
+		return memory_read(l->target->through, address, buf, bytes);
+	core = core_source(l->core);
+	return source_read(&core, address, buf, bytes) ? bytes : 0;
 }
 
 static bool naming_read_word(const struct naming *n, uint64_t address, uint64_t *word)
