@@ -101,12 +101,12 @@ static void references_withhold(struct references *r, const char *why)
 		snprintf(r->withheld, sizeof(r->withheld), "%s", why);
 }
 
-/* A core does not tell what the kernel holds; here it may be something, by a function in use. */
+/* The program uses a function by which something may be held that is not in a core. */
 static void references_withhold_held(struct references *r, const char *function)
 {
 	char why[sizeof(r->withheld)];
 
-	snprintf(why, sizeof(why), "what %s gave the kernel to keep is not in a core", function);
+	snprintf(why, sizeof(why), "what %s may have hidden is not in a core", function);
 	references_withhold(r, why);
 }
 
