@@ -236,12 +236,25 @@ static void naming_find_local(struct naming *n, const struct task *task, uint64_
 	}
 }
 
+/* "service.pool" in the place of "service+0x8". */
+static void naming_name_static(const struct naming *n, struct place *p, const char *member)
+{
+	size_t symbol = p->name ? strcspn(p->name, "+") : 0;
+	char name[2 * NAME_BYTES];
+
+	if (!symbol || !member[0])
+		return;
+	snprintf(name, sizeof(name), "%.*s%s%s", (int)symbol, p->name, member[0] == '[' ? "" : ".",
+		 member);
+	p->name = naming_keep(n, name);
+}
+
 static void naming_find_static(const struct naming *n, struct place *p, struct known *k)
 {
 	uint64_t bias = 0, offset;
 	struct dwarf_types *types = symbols_find_types(n->l->symbols, p->at, &bias);
-	char member[NAME_BYTES], name[NAME_BYTES];
 	struct dwarf_type type;
+	char member[NAME_BYTES];
 
 	if (!types || !dwarf_types_find_static(types, p->at - bias, &type, &offset))
 		return;
@@ -249,11 +262,7 @@ static void naming_find_static(const struct naming *n, struct place *p, struct k
 			       &k->type);
 	if (!naming_read_word(n, p->at, &k->base))
 		k->type.types = NULL;
-	if (!member[0])
-		return;
-	dwarf_type_name(&type, name, sizeof(name));
-	p->type = naming_keep(n, name);
-	p->member = naming_keep(n, member);
+	naming_name_static(n, p, member);
 }
 
 /* From the root along the pointers. */
