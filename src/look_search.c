@@ -77,7 +77,8 @@ static struct extent *references_list_taken(const struct thread_memories *t, siz
 		v[*n] = m->descriptor;
 		*n += m->descriptor.end > m->descriptor.start;
 	}
-	memcpy(v + *n, t->cached, t->cached_count * sizeof(*v));
+	if (t->cached_count)
+		memcpy(v + *n, t->cached, t->cached_count * sizeof(*v));
 	*n += t->cached_count;
 	qsort(v, *n, sizeof(*v), extent_compare);
 	return v;

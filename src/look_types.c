@@ -15,6 +15,7 @@
 #include "look_private.h"
 #include "stack/dwarf_types.h"
 #include "target/memory.h"
+#include "target/source.h"
 
 #define OBJECTS_MAX 64
 #define TIME_MAX_NS 500000000
@@ -50,12 +51,19 @@ static int64_t naming_now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* From the copy, else from the process as it is now. */
 static size_t naming_read(void *ctx, uint64_t address, void *buf, size_t bytes)
 {
 	const struct look *l = ctx;
 	size_t n = snapshot_read(l->capture->memory, address, buf, bytes);
+	struct memory_source core;
 
-	return n == bytes ? n : memory_read(l->target->through, address, buf, bytes);
+	if (n == bytes)
+		return n;
+	if (!l->core)
+		return memory_read(l->target->through, address, buf, bytes);
+	core = core_source(l->core);
+	return source_read(&core, address, buf, bytes) ? bytes : 0;
 }
 
 static bool naming_read_word(const struct naming *n, uint64_t address, uint64_t *word)
@@ -228,12 +236,25 @@ static void naming_find_local(struct naming *n, const struct task *task, uint64_
 	}
 }
 
+/* "service.pool" in the place of "service+0x8". */
+static void naming_name_static(const struct naming *n, struct place *p, const char *member)
+{
+	size_t symbol = p->name ? strcspn(p->name, "+") : 0;
+	char name[2 * NAME_BYTES];
+
+	if (!symbol || !member[0])
+		return;
+	snprintf(name, sizeof(name), "%.*s%s%s", (int)symbol, p->name, member[0] == '[' ? "" : ".",
+		 member);
+	p->name = naming_keep(n, name);
+}
+
 static void naming_find_static(const struct naming *n, struct place *p, struct known *k)
 {
 	uint64_t bias = 0, offset;
 	struct dwarf_types *types = symbols_find_types(n->l->symbols, p->at, &bias);
-	char member[NAME_BYTES], name[NAME_BYTES];
 	struct dwarf_type type;
+	char member[NAME_BYTES];
 
 	if (!types || !dwarf_types_find_static(types, p->at - bias, &type, &offset))
 		return;
@@ -241,11 +262,7 @@ static void naming_find_static(const struct naming *n, struct place *p, struct k
 			       &k->type);
 	if (!naming_read_word(n, p->at, &k->base))
 		k->type.types = NULL;
-	if (!member[0])
-		return;
-	dwarf_type_name(&type, name, sizeof(name));
-	p->type = naming_keep(n, name);
-	p->member = naming_keep(n, member);
+	naming_name_static(n, p, member);
 }
 
 /* From the root along the pointers. */

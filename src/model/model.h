@@ -105,8 +105,9 @@ struct place {
 	struct task *task; /* whose; NULL: nobody's in particular */
 	uint64_t start;	   /* of the place; 0: no memory */
 	uint64_t bytes;
-	uint64_t at;	  /* 0: no memory */
-	const char *name; /* symbol at `at`, "main::queue", "epoll data of descriptor 5"; NULL */
+	uint64_t at; /* 0: no memory */
+	const char *
+		name; /* symbol at `at`, "service.pool", "main::queue", "epoll data of descriptor 5"; NULL */
 	const char *type; /* of the place, by debug information ("struct pool"); NULL: not known */
 	const char *member; /* of that type, which lies at `at` ("queue", "shards[2].lock"); NULL */
 };

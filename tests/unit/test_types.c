@@ -234,11 +234,20 @@ static NOINLINE void look_at_frame(struct dwarf_types *t)
 	free(within.queue);
 }
 
+/* The address sanitizer moves variables to where only more registers lead. */
+#if defined(__SANITIZE_ADDRESS__)
+#define VARIABLES_ARE_MOVED true
+#else
+#define VARIABLES_ARE_MOVED false
+#endif
+
 static void test_variables_of_a_frame(void **state)
 {
 	struct view v;
 
 	(void)state;
+	if (VARIABLES_ARE_MOVED)
+		skip();
 	view_open(&v, "/proc/self/exe");
 	if (!v.types) {
 		view_close(&v);
