@@ -6,8 +6,8 @@ A document shows the report on a program of tests/programs/ between two marks, i
     <!-- report: demo_deadlock --> ... <!-- end of report -->
 
 and in a manual page the same as comments. With `check` in the place of `report` it is that of
-`strand check --timeout=2`, which ends the program. A line with nothing but … stands for what was left out.
-Compared is everything that does not differ from machine to machine: addresses, process IDs, port
+`strand check --timeout=2`, which ends the program; with `why-T4` that of `strand attach --why=T4`. A
+line with nothing but … stands for what was left out. Compared is everything that does not differ from machine to machine: addresses, process IDs, port
 numbers and times are masked, and so are folders; frames of system libraries, which look different
 with and without debug symbols, are left out, and line breaks do not count.
 """
@@ -22,10 +22,10 @@ from strandtest import Failure, Skip
 
 REST = "…"
 MARKS = {
-    ".md": (r"<!-- (report|check): (\w+) -->\n```\w*\n", r"```\n<!-- end of report -->\n"),
-    ".1": (r"\.\\\" (report|check): (\w+)\n", r"\.\\\" end of report\n"),
+    ".md": (r"<!-- (report|check|why-T\d+): (\w+) -->\n```\w*\n", r"```\n<!-- end of report -->\n"),
+    ".1": (r"\.\\\" (report|check|why-T\d+): (\w+)\n", r"\.\\\" end of report\n"),
 }
-ESCAPES = (("\\(ga", "`"), ("\\(<-", "←"), ("\\(->", "->"), ("\\-", "-"), ("\\&", ""),
+ESCAPES = (("\\(ga", "`"), ("\\(<-", "←"), ("\\(->", "→"), ("\\-", "-"), ("\\&", ""),
            ("\\e", "\\"))
 READY_S = 20
 
@@ -50,6 +50,7 @@ def is_system_frame(line, program):
 def mask(line, program):
     line = re.sub(r"0x[0-9a-f]+", "ADDRESS", line)
     line = re.sub(r"^process \d+, \S*?(%s)[^\s:,]*([:,])" % program, r"process PID, \1\2", line)
+    line = re.sub(r"\bstopped \d+ times", "stopped N times", line)
     line = re.sub(r"\S*/(%s\.\w+:\d+)" % program, r"\1", line)
     line = re.sub(r"\b\d+(\.\d+)? (ms|s|min|h)\b", "TIME", line)
     line = re.sub(r"\b(socket:\[)\d+|(\d\.\d+:)\d+", r"\1\2NUMBER", line)
@@ -147,11 +148,11 @@ def checked_report(ctx, name):
     return done.err.splitlines()
 
 
-def real_report(ctx, name):
+def real_report(ctx, name, *options):
     """On a busy machine a look may miss a thread, and says so: then it is taken again."""
     child = start(ctx, name)
     for _ in range(20):
-        done = ctx.run([ctx.strand, "attach", str(child.pid)])
+        done = ctx.run([ctx.strand, "attach", *options, str(child.pid)])
         if "\nNot all of it could be seen" not in done.out:
             break
     child.kill()
@@ -165,15 +166,18 @@ def check(ctx, document):
     with open(ctx.path(document), encoding="utf-8") as file:
         text = file.read()
     for how, program, shown in examples(document, text):
-        compare_patiently(ctx, shown, program,
-                          checked_report if how == "check" else real_report)
+        if how == "check":
+            compare_patiently(ctx, shown, program, checked_report)
+        else:
+            options = ["--" + how.replace("-", "=")] if how != "report" else []
+            compare_patiently(ctx, shown, program, real_report, *options)
 
 
-def compare_patiently(ctx, shown, program, report):
+def compare_patiently(ctx, shown, program, report, *options):
     """A program on a busy machine may not be where it hangs yet; what is wrong stays wrong."""
     for left in reversed(range(5)):
         try:
-            return compare(shown, report(ctx, program), program)
+            return compare(shown, report(ctx, program, *options), program)
         except Failure:
             if not left:
                 raise
