@@ -427,13 +427,17 @@ static const char *chain_find_excuse(const struct model *m, const struct task *t
 	return NULL;
 }
 
-/* It was looked for who reaches the object, and somebody live does. */
-static void chain_describe_reached(const struct task *t, struct words *w)
+/* It was looked for who reaches the object of a wait that is live. */
+static void chain_describe_reached(const struct model *m, const struct task *t, struct words *w)
 {
 	const struct object *o = t->wait->object;
-	const struct place *root = &o->path[0];
+	const struct place *root = o->path;
 
-	if (root->task == t) { /* at the first of the two stops it was live still */
+	if (!o->path_length && chain_is_cancellable(m, t->wait)) {
+		words_add(w, "not stuck: a live task may cancel it");
+		return;
+	}
+	if (!o->path_length || root->task == t) { /* live still at the first of the two stops */
 		words_add(w, "not proved: it came to this wait only a moment ago");
 		return;
 	}
@@ -460,8 +464,8 @@ static bool chain_describe_live_wait(const struct model *m, const struct task *e
 		words_add(w, "not proved: %s", m->shared_withheld);
 		return false;
 	}
-	if (o->path_length) {
-		chain_describe_reached(end, w);
+	if (o->home) {
+		chain_describe_reached(m, end, w);
 		return true;
 	}
 	if (wakers->model != m)

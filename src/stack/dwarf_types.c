@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_MAX  1000000 /* looked at in all */
-#define CHAIN_MAX    16	     /* typedefs and qualifiers of one type */
+#define ENTRIES_MAX  500000 /* looked at in all */
+#define CHAIN_MAX    16	    /* typedefs and qualifiers of one type */
 #define NESTING_MAX  24
 #define WITHIN_BYTES 256 /* how large a variable may be that holds a pointer somewhere in it */
 

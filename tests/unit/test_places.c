@@ -173,6 +173,16 @@ static void test_who_reaches_it(void **state)
 	assert_end(s, "not proved: it came to this wait only a moment ago");
 }
 
+static void test_live_though_nobody_reaches_it(void **state)
+{
+	struct scene *s = *state;
+
+	assert_end(s, "not proved: it came to this wait only a moment ago");
+	s->m->cancels = true;
+	s->t2->wait->cancellation_point = true;
+	assert_end(s, "not stuck: a live task may cancel it");
+}
+
 static void test_the_way_to_it(void **state)
 {
 	struct scene *s = *state;
@@ -274,6 +284,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_where_it_lies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_reaches_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_live_though_nobody_reaches_it, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_the_way_to_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_why, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_chain_that_ends_out_of_reach, set_up,
