@@ -25,7 +25,6 @@
 #define FRAMES_MAX  64
 #define NAME_BYTES  200
 #define VTABLE_WORD "vtable for "
-#define SHARED_WORD "std::_Sp_counted_ptr_inplace<"
 
 /* The stack of one task, unwound once more with the registers of each frame. */
 struct frames {
@@ -141,6 +140,32 @@ static const char *naming_keep(const struct naming *n, const char *text)
 	return text[0] ? model_string(n->l->model, text) : NULL;
 }
 
+/* What shared pointers put around what they share. */
+static const char *const shared_by[] = {
+	"std::_Sp_counted_ptr_inplace<",
+	"alloc::sync::ArcInner<",
+};
+
+/* The name of a type, in `bytes` bytes of text; of what a shared pointer's block holds only that. */
+static const char *naming_keep_type(const struct naming *n, const char *text, size_t bytes)
+{
+	char name[NAME_BYTES];
+	size_t skip, end;
+	int depth = 0;
+
+	for (size_t i = 0; i < sizeof(shared_by) / sizeof(shared_by[0]); i++) {
+		skip = strlen(shared_by[i]);
+		if (strncmp(text, shared_by[i], skip))
+			continue;
+		for (end = skip; end < bytes && (depth || !strchr(",>", text[end])); end++)
+			depth += !!strchr("<([", text[end]) - !!strchr(">)]", text[end]);
+		text += skip;
+		bytes = end - skip;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)bytes, text);
+	return naming_keep(n, name);
+}
+
 /* Put down what `k` says of the place, and go on to what its word at p->at points to. */
 static void naming_apply(const struct naming *n, struct place *p, struct known *k)
 {
@@ -155,13 +180,13 @@ static void naming_apply(const struct naming *n, struct place *p, struct known *
 	dwarf_type_name(&k->type, name, sizeof(name));
 	if (!dwarf_type_bytes(&k->type)) { /* declared only */
 		if (k->base == p->start)
-			p->type = naming_keep(n, name);
+			p->type = naming_keep_type(n, name, strlen(name));
 		goto unknown;
 	}
 	if (!dwarf_type_find_member(&k->type, p->at - k->base, end - k->base, member,
 				    sizeof(member), &target))
 		goto unknown;
-	p->type = naming_keep(n, name);
+	p->type = naming_keep_type(n, name, strlen(name));
 	p->member = naming_keep(n, member);
 	k->type = target;
 	if (naming_read_word(n, p->at, &k->base))
@@ -170,35 +195,20 @@ unknown:
 	k->type.types = NULL;
 }
 
-/* The name of a class of which a symbol names the virtual table: "vtable for shop::Queue+0x10". Of what
- * std::make_shared() and std::promise make only the inner one is of interest. */
-static void naming_class_of(const char *symbol, char *buf, size_t size)
-{
-	const char *end = strrchr(symbol, '+');
-	int depth = 0;
-
-	if (!strncmp(symbol, SHARED_WORD, strlen(SHARED_WORD))) {
-		symbol += strlen(SHARED_WORD);
-		for (end = symbol; *end && (depth || (*end != ',' && *end != '>')); end++)
-			depth += (*end == '<') - (*end == '>');
-	}
-	snprintf(buf, size, "%.*s", end ? (int)(end - symbol) : (int)strlen(symbol), symbol);
-}
-
 /* The class of a block that begins with the pointer to a virtual table. */
 static void naming_apply_class(const struct naming *n, struct place *p)
 {
-	char name[NAME_BYTES];
-	const char *symbol;
+	const char *symbol, *plus;
 	uint64_t word;
 
-	if (p->type || p->kind != PLACE_BLOCK || !naming_read_word(n, p->start, &word))
+	if (p->member || p->kind != PLACE_BLOCK || !naming_read_word(n, p->start, &word))
 		return;
 	symbol = symbols_find_data(n->l->symbols, word);
 	if (!symbol || strncmp(symbol, VTABLE_WORD, strlen(VTABLE_WORD)))
 		return;
-	naming_class_of(symbol + strlen(VTABLE_WORD), name, sizeof(name));
-	p->type = naming_keep(n, name);
+	symbol += strlen(VTABLE_WORD);
+	plus = strrchr(symbol, '+');
+	p->type = naming_keep_type(n, symbol, plus ? (size_t)(plus - symbol) : strlen(symbol));
 }
 
 /* The variable of `task` that lies at `address`: its name, and what it points to there. */

@@ -56,6 +56,17 @@ static const char *places_whose(const struct place *p)
 	return p->task ? p->task->id : "a thread";
 }
 
+/* "it lies 40 bytes into ", "it lies at the start of " */
+static void places_add_offset(const struct object *o, struct words *w)
+{
+	unsigned long long offset = o->address - o->home->start;
+
+	if (offset)
+		words_add(w, "it lies %llu bytes into ", offset);
+	else
+		words_add(w, "it lies at the start of ");
+}
+
 void places_describe_home(const struct object *o, struct words *w)
 {
 	const struct place *p = o->home;
@@ -64,14 +75,13 @@ void places_describe_home(const struct object *o, struct words *w)
 		return;
 	switch (p->kind) {
 	case PLACE_BLOCK:
-		words_add(w, "it lies %llu bytes into a heap block of %llu at 0x%llx",
-			  (unsigned long long)(o->address - p->start), (unsigned long long)p->bytes,
+		places_add_offset(o, w);
+		words_add(w, "a heap block of %llu at 0x%llx", (unsigned long long)p->bytes,
 			  (unsigned long long)p->start);
 		break;
 	case PLACE_MAPPING:
-		words_add(w, "it lies %llu bytes into memory mapped at 0x%llx",
-			  (unsigned long long)(o->address - p->start),
-			  (unsigned long long)p->start);
+		places_add_offset(o, w);
+		words_add(w, "memory mapped at 0x%llx", (unsigned long long)p->start);
 		break;
 	case PLACE_STACK:
 		words_add(w, "it lies on the stack of %s", places_whose(p));

@@ -99,6 +99,10 @@ static void test_where_it_lies(void **state)
 
 	assert_words(places_describe_home(s->cond, &w),
 		     "it lies 120 bytes into a heap block of 168 at 0x5500");
+	s->home.start = s->cond->address;
+	assert_words(places_describe_home(s->cond, &w),
+		     "it lies at the start of a heap block of 168 at 0x5578");
+	s->home.start = START;
 	s->home.type = "struct queue";
 	assert_words(places_describe_home(s->cond, &w),
 		     "it lies 120 bytes into a heap block of 168 at 0x5500, `struct queue`");
