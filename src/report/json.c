@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * strand-report/1, the report for programs. Every key is always there, null where its value is
- * not known. Keys beyond the fixed ones: tid_ns, born_ns, start and chain of a task; start of a
- * finding; text, deadline_left_ns and mutex of a wait; attribute, owner_state, owner_tid, holders
- * and those of json_places.c of an object; inlined and system of a frame.
+ * not known. Keys beyond the fixed ones: stops and stopped_ns of a look; tid_ns, born_ns, start and
+ * chain of a task; start of a finding; text, deadline_left_ns and mutex of a wait; attribute,
+ * owner_state, owner_tid, holders and those of json_places.c of an object; inlined and system of a
+ * frame.
  *
  * The report streams: the outer braces and lists are written here, and only one finding, task or
  * module at a time is built as a tree. Each stands on a line of its own.
