@@ -192,7 +192,8 @@ void heap_child_start(struct heap_child *c, void (*build)(struct notebook *b))
 		build(c->book);
 		c->book->ready = 1;
 		raise(SIGSTOP);
-		_exit(1);
+		for (;;)
+			pause();
 	}
 	assert_int_equal(waitpid(c->pid, &status, WUNTRACED), c->pid);
 	assert_true(WIFSTOPPED(status) && c->book->ready);
@@ -213,6 +214,21 @@ void heap_child_start(struct heap_child *c, void (*build)(struct notebook *b))
 	};
 	dl_iterate_phdr(find_libc_data, &c->in.data);
 	assert_true(c->in.data.start && c->in.brk_start);
+}
+
+void heap_child_run(struct heap_child *c, unsigned microseconds)
+{
+	int status;
+
+	assert_int_equal(kill(c->pid, SIGCONT), 0);
+	usleep(microseconds);
+	assert_int_equal(kill(c->pid, SIGSTOP), 0);
+	do {
+		assert_int_equal(waitpid(c->pid, &status, WUNTRACED), c->pid);
+	} while (!WIFSTOPPED(status));
+	maps_free(&c->maps);
+	assert_int_equal(maps_read(c->pid, &c->maps, NULL), 0);
+	c->in.pages = NULL;
 }
 
 void heap_child_end(struct heap_child *c)
@@ -276,6 +292,28 @@ uint32_t heap_child_in_use(struct heap_child *c)
 	for (i = 0; i < c->book->note_count; i++)
 		n += c->book->notes[i].usable != 0;
 	return n;
+}
+
+uint32_t heap_child_check_moving(struct heap_child *c)
+{
+	uint32_t found = 0;
+	uint32_t i;
+
+	for (i = 0; i < c->book->note_count; i++) {
+		const struct note *note = &c->book->notes[i];
+		struct extent block = { 0 };
+		enum heap_place place = heap_find(c->heap, note->address, &block);
+
+		if (!note->address || place == HEAP_NOWHERE)
+			continue;
+		if (place != HEAP_BLOCK || block.start != note->address ||
+		    block.end != note->address + note->usable)
+			fail_msg("block %#llx+%llu: place %d, %#llx to %#llx",
+				 (long long)note->address, (long long)note->usable, (int)place,
+				 (long long)block.start, (long long)block.end);
+		found++;
+	}
+	return found;
 }
 
 static void check_block(struct heap_child *c, const struct note *note, uint64_t address)

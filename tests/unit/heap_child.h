@@ -23,7 +23,7 @@ struct note {
 
 /* Shared with the child. */
 struct notebook {
-	volatile uint32_t ready;
+	volatile uint32_t ready; /* the child's main thread has come to its end */
 	uint32_t note_count, thread_count, taken_count;
 	struct note notes[NOTES_MOST];
 	struct extent tls[THREADS_MOST];
@@ -57,6 +57,9 @@ void note_thread(struct notebook *b);
 void heap_child_start(struct heap_child *c, void (*build)(struct notebook *b));
 void heap_child_end(struct heap_child *c);
 
+/* Let it run for a moment if it can, stop it again, and take its map anew. Pages are not known then. */
+void heap_child_run(struct heap_child *c, unsigned microseconds);
+
 /* Walk its heap, with what has been patched; the walk before is forgotten. */
 void heap_child_walk(struct heap_child *c);
 
@@ -70,6 +73,9 @@ void heap_child_check_order(struct heap_child *c);
 /* Compare all notes with what heap_find() says. Returns how many of those in use are found as
  * blocks; the others must be nowhere. */
 uint32_t heap_child_check_notes(struct heap_child *c);
+
+/* While threads go on: notes whose address is 0 do not count. Returns how many are found. */
+uint32_t heap_child_check_moving(struct heap_child *c);
 
 /* How many are in use. */
 uint32_t heap_child_in_use(struct heap_child *c);

@@ -411,6 +411,67 @@ static void test_main_arena_elsewhere(void **state)
 	check_in_parts(build_elsewhere);
 }
 
+/* A note's address is taken away before the block is freed, and comes last. */
+static void churn_once(struct note *n, unsigned *seed)
+{
+	void *p = (void *)(uintptr_t)n->address;
+	size_t size = rand_r(seed) % 500 ? some_size(seed) : 150000 + some_size(seed) * 4;
+
+	__atomic_store_n(&n->address, 0, __ATOMIC_SEQ_CST);
+	if (p && rand_r(seed) % 3 == 0) {
+		p = realloc(p, size + 1);
+	} else {
+		free(p);
+		p = rand_r(seed) % 4 ? malloc(size) : NULL;
+	}
+	n->usable = malloc_usable_size(p);
+	__atomic_store_n(&n->address, (uintptr_t)p, __ATOMIC_SEQ_CST);
+}
+
+#define CHURN_NOTES 2000u
+
+static void *churn(void *book)
+{
+	struct notebook *b = book;
+	uint32_t first = __atomic_fetch_add(&b->note_count, CHURN_NOTES, __ATOMIC_SEQ_CST);
+	unsigned seed = first + 1;
+
+	note_thread(b);
+	for (;;)
+		churn_once(&b->notes[first + (unsigned)rand_r(&seed) % CHURN_NOTES], &seed);
+	return NULL;
+}
+
+static void build_churn(struct notebook *b)
+{
+	pthread_t thread;
+	unsigned i;
+
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	for (i = 0; i < 4; i++)
+		pthread_create(&thread, NULL, churn, b);
+	usleep(100000);
+}
+
+/* Stopped anywhere: what is in use is found as such or not at all, whatever was under way. */
+static void test_stopped_anywhere(void **state)
+{
+	struct heap_child c;
+	uint64_t all = 0, found = 0;
+	int i;
+
+	(void)state;
+	heap_child_start(&c, build_churn);
+	for (i = 0; i < 60; i++) {
+		heap_child_run(&c, 3000 + (unsigned)i * 37);
+		heap_child_walk(&c);
+		found += heap_child_check_moving(&c);
+		all += c.book->note_count / 2;
+	}
+	assert_true(found > all / 4);
+	heap_child_end(&c);
+}
+
 /* A stack in a block from malloc is no block of the heap's. */
 static void test_taken(void **state)
 {
@@ -468,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_trimmed),
 		cmocka_unit_test(test_sbrk_by_others),
 		cmocka_unit_test(test_main_arena_elsewhere),
+		cmocka_unit_test(test_stopped_anywhere),
 		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_other_library),
 	};
