@@ -134,6 +134,7 @@ struct held_socket {
 	int family, type, protocol;
 	short events; /* of poll(2) */
 	int bytes;    /* unread, as the kernel counts them for this kind; -1: it does not */
+	int unsent;   /* bytes that have not arrived at the other end */
 	bool outside; /* connected to another machine */
 };
 
@@ -195,17 +196,26 @@ static bool held_is_outside(int fd)
 	       !IN6_IS_ADDR_UNSPECIFIED(&other) && memcmp(&own, &other, sizeof(own)) != 0;
 }
 
-static void held_examine(struct held_socket *s)
+/* Most sockets are idle, and that is told soon. (With SO_RCVLOWAT one may hold bytes and yet not be
+ * readable.) */
+static bool held_is_idle(struct held_socket *s)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLIN | POLLRDHUP };
 
-	s->family = held_option(s->fd, SO_DOMAIN, AF_UNSPEC);
-	s->type = held_option(s->fd, SO_TYPE, 0);
-	s->protocol = held_option(s->fd, SO_PROTOCOL, 0);
 	poll(&p, 1, 0);
 	s->events = p.revents;
 	if (ioctl(s->fd, FIONREAD, &s->bytes))
 		s->bytes = -1;
+	if (ioctl(s->fd, SIOCOUTQ, &s->unsent))
+		s->unsent = 0;
+	return !(s->events & POLLIN) && s->bytes <= 0 && !s->unsent;
+}
+
+static void held_examine(struct held_socket *s)
+{
+	s->family = held_option(s->fd, SO_DOMAIN, AF_UNSPEC);
+	s->type = held_option(s->fd, SO_TYPE, 0);
+	s->protocol = held_option(s->fd, SO_PROTOCOL, 0);
 	s->outside = (s->family == AF_INET || s->family == AF_INET6) && held_is_outside(s->fd);
 }
 
@@ -297,10 +307,8 @@ static void held_note_listener(struct held_sockets *all, const struct held_socke
 /* What has not arrived at another machine is not ours any more. */
 static void held_note_unsent(struct held_sockets *all, const struct held_socket *s)
 {
-	int unsent = 0;
-
 	if ((s->family != AF_INET && s->family != AF_INET6) || s->type != SOCK_STREAM ||
-	    s->outside || ioctl(s->fd, SIOCOUTQ, &unsent) || !unsent)
+	    s->outside || !s->unsent)
 		return;
 	if (!held_add_port(&all->owed, s->fd, true))
 		held_set_unread(all->w, "bytes that socket %d has not sent yet", s->number);
@@ -310,6 +318,8 @@ static int held_read_socket(struct held_sockets *all, struct held_socket *s)
 {
 	const short closed = POLLHUP | POLLRDHUP;
 
+	if (held_is_idle(s))
+		return 0;
 	held_examine(s);
 	if (held_option(s->fd, SO_ACCEPTCONN, 0)) {
 		held_note_listener(all, s);
