@@ -36,6 +36,11 @@
 #define HELD_MAX_TABLES 64
 #define HELD_EVERY	1024 /* descriptors between two looks at the clock */
 
+/* Linux's numbers of devices: /dev/pts/N, /dev/ptmx. */
+#define HELD_TERMINAL_MAJOR 136
+#define HELD_MASTER_MAJOR   5
+#define HELD_MASTER_MINOR   2
+
 static int held_compare(const void *va, const void *vb)
 {
 	const struct held_descriptor *a = va, *b = vb;
@@ -65,18 +70,25 @@ static int held_add_descriptor(struct held_table *t, struct held_descriptor d)
 	return 0;
 }
 
-/* A path: a named pipe? Does not wait for the server of a network file system. */
-static bool held_is_fifo(int folder, const char *number, struct held_descriptor *d)
+/* A path: a named pipe, a pseudo terminal? Does not wait for the server of a network file system. */
+static bool held_classify_path(int folder, const char *number, struct held_descriptor *d)
 {
 	struct statx st = { 0 };
 
-	if (statx(folder, number, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st) ||
-	    !S_ISFIFO(st.stx_mode))
+	if (statx(folder, number, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st))
 		return false;
-	d->kind = HELD_PIPE;
-	d->device = makedev(st.stx_dev_major, st.stx_dev_minor);
-	d->inode = st.stx_ino;
-	return true;
+	if (S_ISFIFO(st.stx_mode)) {
+		d->kind = HELD_PIPE;
+		d->device = makedev(st.stx_dev_major, st.stx_dev_minor);
+		d->inode = st.stx_ino;
+		return true;
+	}
+	if (!S_ISCHR(st.stx_mode))
+		return false;
+	d->kind = st.stx_rdev_major == HELD_TERMINAL_MAJOR ? HELD_TERMINAL : HELD_MASTER;
+	d->inode = st.stx_rdev_minor;
+	return d->kind == HELD_TERMINAL ||
+	       (st.stx_rdev_major == HELD_MASTER_MAJOR && st.stx_rdev_minor == HELD_MASTER_MINOR);
 }
 
 /* Queues live in a file system that has no place in the tree: their paths are "/name". */
@@ -113,7 +125,7 @@ static bool held_classify(const struct held_table *t, int folder, const char *nu
 		d->kind = HELD_QUEUE;
 		return true;
 	}
-	return link[0] == '/' && held_is_fifo(folder, number, d);
+	return link[0] == '/' && held_classify_path(folder, number, d);
 }
 
 static int held_list_table(struct held_work *w, struct held_table *t)
@@ -199,6 +211,11 @@ static void held_check_queue(struct held_work *w, const char *text, int number)
 		held_set_unread(w, "the notification of the queue at descriptor %d", number);
 }
 
+static bool held_has_text(const struct held_descriptor *d)
+{
+	return d->kind == HELD_EPOLL || d->kind == HELD_EVENTFD || d->kind == HELD_QUEUE;
+}
+
 static int held_take_text(struct held_work *w, const struct held_table *t,
 			  const struct held_descriptor *d)
 {
@@ -252,7 +269,7 @@ static int held_read_table(struct held_work *w, struct held_table *t)
 
 	t->pidfd = held_open_process(w, t->tid);
 	for (size_t i = 0; i < t->n && !rc && !held_is_over(w); i++)
-		if (t->v[i].kind != HELD_PIPE && t->v[i].kind != HELD_SOCKET)
+		if (held_has_text(&t->v[i]))
 			rc = held_take_text(w, t, &t->v[i]);
 	for (size_t i = 0; i < stop_count(w->c->stop); i++)
 		if (!rc && held_shares_table(t, stop_thread(w->c->stop, i)->tid))
@@ -261,6 +278,8 @@ static int held_read_table(struct held_work *w, struct held_table *t)
 		rc = held_read_pipes(w, t);
 	if (!rc && !held_is_over(w))
 		rc = held_read_sockets(w, t);
+	if (!rc && !held_is_over(w))
+		held_check_terminals(w, t);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
 	free(t->v);

@@ -4,6 +4,7 @@
  *   held_signals.c      timers, signals on their way
  *   held_descriptors.c  tables of descriptors, epoll, eventfd, message queues of POSIX
  *   held_queues.c       unread bytes of pipes and sockets
+ *   held_terminals.c    pseudo terminals
  *   held_messages.c     message queues of System V
  *   held.c              puts these together
  */
@@ -48,12 +49,21 @@ int held_read_messages(struct held_work *w);
 
 /* -- descriptors ------------------------------------------------------------------------------ */
 
-enum held_kind { HELD_PIPE, HELD_SOCKET, HELD_EPOLL, HELD_EVENTFD, HELD_QUEUE };
+enum held_kind {
+	HELD_PIPE,
+	HELD_SOCKET,
+	HELD_EPOLL,
+	HELD_EVENTFD,
+	HELD_QUEUE,
+	HELD_MASTER, /* of a pseudo terminal */
+	HELD_TERMINAL,
+};
 
 struct held_descriptor {
 	enum held_kind kind;
 	int number;
-	uint64_t device, inode; /* of pipes, of sockets the inode only */
+	uint64_t device, inode; /* of pipes; of sockets the inode only; of terminals their number
+				 * as the inode */
 };
 
 /* The descriptors of one table that may hold something: by kind, then file, then number. */
@@ -64,7 +74,12 @@ struct held_table {
 	size_t n, room;
 };
 
+/* A duplicate of a descriptor, the caller's to close. -1: it cannot be had, which is said; or there
+ * is nothing to be had. */
+int held_take(struct held_work *w, const struct held_table *t, int number);
+
 int held_read_pipes(struct held_work *w, const struct held_table *t);
 int held_read_sockets(struct held_work *w, const struct held_table *t);
+void held_check_terminals(struct held_work *w, const struct held_table *t);
 
 #endif

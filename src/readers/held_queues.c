@@ -32,8 +32,7 @@
 #define HELD_MAX_OUTSIDE_BYTES ((size_t)1 << 20) /* of one connection to another machine */
 #define HELD_MAX_PORTS	       32
 
-/* -1: it cannot be had, which is said; or there is nothing to be had. */
-static int held_take(struct held_work *w, const struct held_table *t, int number)
+int held_take(struct held_work *w, const struct held_table *t, int number)
 {
 	int fd = -1;
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <pty.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -623,6 +625,67 @@ static void test_tcp(void **state)
 	finish(&l);
 }
 
+/* -- terminals -------------------------------------------------------------------------------- */
+
+static void put_terminal(int *told)
+{
+	struct termios raw;
+
+	CHECK(!openpty(&told[1], &told[0], NULL, NULL, NULL));
+	CHECK(!tcgetattr(told[0], &raw));
+	cfmakeraw(&raw);
+	CHECK(!tcsetattr(told[0], TCSANOW, &raw));
+}
+
+static void put_terminal_bytes(int *told)
+{
+	uint64_t word = WORD(10);
+	int there = 0;
+
+	put_terminal(told);
+	CHECK(write(told[1], &word, sizeof(word)) == sizeof(word));
+	for (int i = 0; i < 1000 && !there; i++) { /* they come by a worker of the kernel's */
+		CHECK(!ioctl(told[0], FIONREAD, &there));
+		usleep(1000);
+	}
+}
+
+static void take_terminal_bytes(int *told)
+{
+	uint64_t word;
+
+	CHECK(read(told[0], &word, sizeof(word)) == sizeof(word) && word == WORD(10));
+}
+
+static void put_terminal_line(int *told)
+{
+	CHECK(!openpty(&told[1], &told[0], NULL, NULL, NULL));
+}
+
+static void test_terminals(void **state)
+{
+	static const struct scene idle = { put_terminal, NULL };
+	static const struct scene bytes = { put_terminal_bytes, take_terminal_bytes };
+	static const struct scene line = { put_terminal_line, NULL };
+	struct looked l;
+	int fds[2];
+
+	(void)state;
+	if (openpty(&fds[0], &fds[1], NULL, NULL, NULL))
+		skip();
+	close(fds[0]);
+	close(fds[1]);
+	look(&idle, &l);
+	check_unread(&l, NULL);
+	finish(&l);
+	look(&bytes, &l);
+	check_unread(&l, "through terminal");
+	finish(&l);
+	look(&line, &l);
+	check_unread(&l, "through terminal");
+	finish(&l);
+}
+
 /* -- message queues --------------------------------------------------------------------------- */
 
 static char queue[64];
@@ -863,9 +926,10 @@ int main(void)
 		cmocka_unit_test(test_signals),	       cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_fifo),	       cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_unread_sockets), cmocka_unit_test(test_tcp),
-		cmocka_unit_test(test_posix_queues),   cmocka_unit_test(test_system_v),
-		cmocka_unit_test(test_own_table),      cmocka_unit_test(test_closed_epoll),
-		cmocka_unit_test(test_nothing),	       cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_terminals),      cmocka_unit_test(test_posix_queues),
+		cmocka_unit_test(test_system_v),       cmocka_unit_test(test_own_table),
+		cmocka_unit_test(test_closed_epoll),   cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_expired),
 	};
 
 	return cmocka_run_group_tests(tests, name_fifo, NULL);
