@@ -194,6 +194,26 @@ size_t stop_read_vector(const struct stop *s, size_t i, void *buf, size_t size)
 	return iov.iov_len;
 }
 
+long stop_read_signals(const struct stop *s, size_t i, bool of_process, size_t from, siginfo_t *v,
+		       size_t n)
+{
+	struct __ptrace_peeksiginfo_args args = {
+		.off = from,
+		.flags = of_process ? PTRACE_PEEKSIGINFO_SHARED : 0,
+		.nr = (int32_t)n,
+	};
+
+	if (s->v[i].phase != SLOT_STOPPED)
+		return -1;
+	return ptrace(PTRACE_PEEKSIGINFO, s->v[i].thread.tid, &args, v);
+}
+
+bool stop_read_signal_at_hand(const struct stop *s, size_t i, siginfo_t *out)
+{
+	return s->v[i].phase == SLOT_STOPPED && s->v[i].signal &&
+	       !ptrace(PTRACE_GETSIGINFO, s->v[i].thread.tid, NULL, out);
+}
+
 int64_t stop_end(struct stop *s)
 {
 	if (s->end_ns)

@@ -13,6 +13,7 @@
 #ifndef STRAND_TARGET_STOP_H
 #define STRAND_TARGET_STOP_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +74,16 @@ bool stop_expired(const struct stop *s);
 
 /* Vector and extended registers (NT_X86_XSTATE) of thread i into `buf`; returns the bytes. */
 size_t stop_read_vector(const struct stop *s, size_t i, void *buf, size_t size);
+
+/* The signals that stopped thread i has not got yet, oldest first: from the `from`-th on, up to `n`
+ * of them. `of_process`: those sent to the process as a whole, of which every thread tells the same.
+ * Returns how many, 0 at the end, negative if the kernel does not tell. In the thread that took
+ * the stop. */
+long stop_read_signals(const struct stop *s, size_t i, bool of_process, size_t from, siginfo_t *v,
+		       size_t n);
+
+/* The signal that thread i was just getting when it stopped; false: none. Likewise. */
+bool stop_read_signal_at_hand(const struct stop *s, size_t i, siginfo_t *out);
 
 /* Let all threads go. Returns how long the stop lasted, in ns. Idempotent. */
 int64_t stop_end(struct stop *s);

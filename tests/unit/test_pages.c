@@ -68,8 +68,10 @@ static struct looked start(void (*prepare)(struct told *))
 	close(fd[1]);
 	assert_int_equal(read(fd[0], &c.told, sizeof(c.told)), sizeof(c.told));
 	close(fd[0]);
-	while (!child_sleeps(c.pid, SYS_pause))
+	while (!child_sleeps(c.pid, SYS_pause)) {
+		assert_int_equal(waitpid(c.pid, NULL, WNOHANG), 0);
 		usleep(1000);
+	}
 	return c;
 }
 
