@@ -9,6 +9,7 @@
 
 #include "stack/cfi.h"
 #include "stack/code.h"
+#include "target/arch.h"
 
 #define FUNCTION_BYTES_MAX (1u << 20)
 
@@ -57,18 +58,23 @@ bool frame_size_bound(const struct modules *mods, uint64_t entry, uint64_t *byte
 	const struct module *m = modules_find(mods, entry);
 	uint64_t end = m ? function_end(m, entry) : 0;
 	size_t n = end > entry ? (size_t)(end - entry) : 0, at = 0;
+	bool known, calls = false;
 	struct code_instruction i;
 	uint8_t *code;
-	bool known;
 
 	*bytes = RETURN_ADDRESS_BYTES;
 	if (!n || n > FUNCTION_BYTES_MAX)
 		return false;
 	code = malloc(n + CODE_BYTES_MAX);
 	known = code && modules_read(mods, entry, code, n) == n;
-	for (; known && at < n; at += i.bytes)
+	for (; known && at < n; at += i.bytes) {
 		known = code_decode(code + at, n - at, &i) && i.bytes &&
 			add_instruction(code + at, &i, bytes);
+		calls = calls || (known && i.call);
+	}
 	free(code);
+	/* What calls nobody may use what lies below its stack pointer. */
+	if (!calls)
+		*bytes += ARCH_RED_ZONE_BYTES;
 	return known;
 }
