@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the kernel holds for a process and may give back to it: data of epoll entries, values of
- * timers and of signals on their way, eventfd counters, unread bytes of pipes and sockets. Any of it
- * may be a pointer, so all of it counts as roots.
+ * timers and of signals on their way, eventfd counters, unread bytes of pipes and sockets, messages,
+ * content of files that are mere memory (memfd). Any of it may be a pointer, so all of it counts as
+ * roots.
  *
  * Nothing is consumed and nothing of the process's files is changed. To be used while it is stopped.
  */
@@ -31,7 +32,8 @@ struct held {
 			   * heap may be proved */
 };
 
-/* Collect it. The caller frees with held_free(), also after an error. */
+/* Collect it, in the thread that took the stop. Fails for lack of memory only; what takes too long is
+ * unread. The caller frees with held_free(), also after an error. */
 int held_read(const struct capture *c, struct held *out, struct err *e);
 void held_free(struct held *h);
 

@@ -70,25 +70,35 @@ static int held_add_descriptor(struct held_table *t, struct held_descriptor d)
 	return 0;
 }
 
-/* A path: a named pipe, a pseudo terminal? Does not wait for the server of a network file system. */
-static bool held_classify_path(int folder, const char *number, struct held_descriptor *d)
+static bool held_is_memory(const char *link)
+{
+	return !strncmp(link, "/memfd:", 7) || !strncmp(link, "/secretmem", 10) ||
+	       !strncmp(link, "/dev/shm/", 9);
+}
+
+/* A device: one end of a pseudo terminal? */
+static bool held_classify_device(const struct statx *st, struct held_descriptor *d)
+{
+	d->kind = st->stx_rdev_major == HELD_TERMINAL_MAJOR ? HELD_TERMINAL : HELD_MASTER;
+	d->inode = st->stx_rdev_minor;
+	return d->kind == HELD_TERMINAL ||
+	       (st->stx_rdev_major == HELD_MASTER_MAJOR && st->stx_rdev_minor == HELD_MASTER_MINOR);
+}
+
+/* What has a path. Does not wait for the server of a network file system. */
+static bool held_classify_path(int folder, const char *number, const char *link,
+			       struct held_descriptor *d)
 {
 	struct statx st = { 0 };
 
 	if (statx(folder, number, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st))
 		return false;
-	if (S_ISFIFO(st.stx_mode)) {
-		d->kind = HELD_PIPE;
-		d->device = makedev(st.stx_dev_major, st.stx_dev_minor);
-		d->inode = st.stx_ino;
-		return true;
-	}
-	if (!S_ISCHR(st.stx_mode))
-		return false;
-	d->kind = st.stx_rdev_major == HELD_TERMINAL_MAJOR ? HELD_TERMINAL : HELD_MASTER;
-	d->inode = st.stx_rdev_minor;
-	return d->kind == HELD_TERMINAL ||
-	       (st.stx_rdev_major == HELD_MASTER_MAJOR && st.stx_rdev_minor == HELD_MASTER_MINOR);
+	if (S_ISCHR(st.stx_mode))
+		return held_classify_device(&st, d);
+	d->kind = S_ISFIFO(st.stx_mode) ? HELD_PIPE : HELD_FILE;
+	d->device = makedev(st.stx_dev_major, st.stx_dev_minor);
+	d->inode = st.stx_ino;
+	return d->kind == HELD_PIPE || (S_ISREG(st.stx_mode) && held_is_memory(link));
 }
 
 /* Queues live in a file system that has no place in the tree: their paths are "/name". */
@@ -125,7 +135,7 @@ static bool held_classify(const struct held_table *t, int folder, const char *nu
 		d->kind = HELD_QUEUE;
 		return true;
 	}
-	return link[0] == '/' && held_classify_path(folder, number, d);
+	return link[0] == '/' && held_classify_path(folder, number, link, d);
 }
 
 static int held_list_table(struct held_work *w, struct held_table *t)
@@ -278,6 +288,8 @@ static int held_read_table(struct held_work *w, struct held_table *t)
 		rc = held_read_pipes(w, t);
 	if (!rc && !held_is_over(w))
 		rc = held_read_sockets(w, t);
+	if (!rc && !held_is_over(w))
+		rc = held_read_files(w, t);
 	if (!rc && !held_is_over(w))
 		held_check_terminals(w, t);
 	if (t->pidfd >= 0)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Message queues of System V. They belong to no descriptor, so all of the process's namespace are
- * looked at. MSG_COPY (which kernels have that can checkpoint processes) shows each message without
- * taking it; where that cannot be had, a queue that the process has used last is unread.
+ * Message queues and shared memory of System V. They belong to no descriptor, so all of the process's
+ * namespace are looked at. MSG_COPY (which kernels have that can checkpoint processes) shows each message without
+ * taking it; where that cannot be had, a queue that the process has used last is unread. So is shared
+ * memory that the process has made or used last and has not attached at the moment: attaching it
+ * would be seen.
  *
  * The kernel shows the queues of the namespace of the thread that asks: for a process in another one
  * a thread is sent there.
@@ -65,26 +67,63 @@ static int held_read_messages_of(struct held_work *w, const struct held_queue *q
 	return rc;
 }
 
-/* "key msqid perms cbytes qnum lspid lrpid ..." and a line for each queue. */
-static int held_read_namespace(struct held_work *w)
+/* The lines of a table, but for its head. */
+static int held_read_lines(struct held_work *w, const char *path,
+			   int (*take)(struct held_work *w, const char *line))
 {
-	char *text = procfs_read("/proc/sysvipc/msg", NULL);
+	char *text = procfs_read(path, NULL);
 	const char *line = text;
 	int rc = 0;
 
 	if (!text)
-		return errno == ENOMEM ? ERR_NOMEM : 0; /* a kernel without such queues */
-	while (!rc && !held_is_over(w) && (line = strchr(line, '\n')) && *++line) {
-		struct held_queue q;
-
-		if (sscanf(line, "%*d %d %*o %*u %lu %d %d", &q.id, &q.count, &q.sender,
-			   &q.receiver) == 4)
-			rc = held_read_messages_of(w, &q);
-		else
-			held_set_unread(w, "messages of a queue that is not known");
-	}
+		return errno == ENOMEM ? ERR_NOMEM : 0; /* a kernel that has none of it */
+	while (!rc && !held_is_over(w) && (line = strchr(line, '\n')) && *++line)
+		rc = take(w, line);
 	free(text);
 	return rc;
+}
+
+/* "key msqid perms cbytes qnum lspid lrpid ..." */
+static int held_take_queue(struct held_work *w, const char *line)
+{
+	struct held_queue q;
+
+	if (sscanf(line, "%*d %d %*o %*u %lu %d %d", &q.id, &q.count, &q.sender, &q.receiver) == 4)
+		return held_read_messages_of(w, &q);
+	held_set_unread(w, "messages of a queue that is not known");
+	return 0;
+}
+
+static bool held_is_attached(const struct held_work *w, uint64_t id)
+{
+	const struct maps *maps = &w->c->maps;
+
+	for (size_t i = 0; i < maps->n; i++)
+		if (maps->v[i].inode == id && !strncmp(maps->v[i].path, "/SYSV", 5))
+			return true;
+	return false;
+}
+
+/* "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap" */
+static int held_take_segment(struct held_work *w, const char *line)
+{
+	unsigned long rss, swap;
+	int id, maker, user;
+
+	if (sscanf(line, "%*d %d %*o %*u %d %d %*u %*u %*u %*u %*u %*u %*u %*u %lu %lu", &id,
+		   &maker, &user, &rss, &swap) != 5)
+		held_set_unread(w, "shared memory that is not known");
+	else if ((maker == w->c->pid || user == w->c->pid) && (rss || swap) &&
+		 !held_is_attached(w, (uint64_t)id))
+		held_set_unread(w, "shared memory %d, which is not attached", id);
+	return 0;
+}
+
+static int held_read_namespace(struct held_work *w)
+{
+	int rc = held_read_lines(w, "/proc/sysvipc/msg", held_take_queue);
+
+	return rc ? rc : held_read_lines(w, "/proc/sysvipc/shm", held_take_segment);
 }
 
 /* -- namespaces ------------------------------------------------------------------------------- */

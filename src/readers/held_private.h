@@ -3,9 +3,10 @@
  * What the files of this reader share: what has been collected, and how more is added.
  *   held_signals.c      timers, signals on their way
  *   held_descriptors.c  tables of descriptors, epoll, eventfd, message queues of POSIX
+ *   held_files.c        content of files that are mere memory
  *   held_queues.c       unread bytes of pipes and sockets
  *   held_terminals.c    pseudo terminals
- *   held_messages.c     message queues of System V
+ *   held_messages.c     message queues and shared memory of System V
  *   held.c              puts these together
  */
 #ifndef STRAND_READERS_HELD_PRIVATE_H
@@ -55,6 +56,7 @@ enum held_kind {
 	HELD_EPOLL,
 	HELD_EVENTFD,
 	HELD_QUEUE,
+	HELD_FILE,   /* that is mere memory */
 	HELD_MASTER, /* of a pseudo terminal */
 	HELD_TERMINAL,
 };
@@ -62,7 +64,8 @@ enum held_kind {
 struct held_descriptor {
 	enum held_kind kind;
 	int number;
-	uint64_t device, inode; /* of pipes; of sockets the inode only; of terminals their number
+	uint64_t device,
+		inode; /* of pipes and files; of sockets the inode only; of terminals their number
 				 * as the inode */
 };
 
@@ -80,6 +83,7 @@ int held_take(struct held_work *w, const struct held_table *t, int number);
 
 int held_read_pipes(struct held_work *w, const struct held_table *t);
 int held_read_sockets(struct held_work *w, const struct held_table *t);
+int held_read_files(struct held_work *w, const struct held_table *t);
 void held_check_terminals(struct held_work *w, const struct held_table *t);
 
 #endif

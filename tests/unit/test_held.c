@@ -21,8 +21,10 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -800,6 +802,68 @@ static void test_system_v(void **state)
 	finish(&l);
 }
 
+static void put_segment(int *told)
+{
+	void *at;
+
+	told[0] = shmget(IPC_PRIVATE, 8192, 0600);
+	CHECK(told[0] >= 0);
+	at = shmat(told[0], NULL, 0);
+	CHECK(at != (void *)-1);
+	*(char *)at = 1;
+	CHECK(!shmdt(at));
+}
+
+static void take_segment(int *told)
+{
+	CHECK(!shmctl(told[0], IPC_RMID, NULL));
+}
+
+/* -- files ------------------------------------------------------------------------------------ */
+
+static void put_memory(int *told)
+{
+	uint64_t word = WORD(11);
+	int empty = memfd_create("empty", 0);
+
+	CHECK(empty >= 0 && !ftruncate(empty, 1 << 20));
+	told[0] = memfd_create("memory", 0);
+	CHECK(told[0] >= 0 && !ftruncate(told[0], (off_t)1 << 40));
+	CHECK(pwrite(told[0], &word, sizeof(word), ((off_t)1 << 39) + 4093) == sizeof(word));
+	CHECK(lseek(told[0], 77, SEEK_SET) == 77);
+	CHECK(dup(told[0]) >= 0);
+}
+
+static void take_memory(int *told)
+{
+	struct stat st;
+
+	CHECK(lseek(told[0], 0, SEEK_CUR) == 77);
+	CHECK(!fstat(told[0], &st) && st.st_blocks == 16);
+}
+
+static void test_memory(void **state)
+{
+	const struct scene scene = { put_memory, take_memory };
+	const struct scene segment = { put_segment, take_segment };
+	struct looked l;
+	int id;
+
+	(void)state;
+	look(&scene, &l);
+	check_unread(&l, NULL);
+	assert_int_equal(count(&l, WORD(11), "content of memory file", l.told[0]), 1);
+	assert_int_equal(count(&l, WORD(11), NULL, 0), 1);
+	finish(&l);
+	id = shmget(IPC_PRIVATE, 8192, 0600);
+	if (id < 0)
+		return;
+	shmctl(id, IPC_RMID, NULL);
+	look(&segment, &l);
+	check_unread(&l, "not attached");
+	finish(&l);
+}
+
 /* -- tables ----------------------------------------------------------------------------------- */
 
 static int thread_told;
@@ -927,9 +991,9 @@ int main(void)
 		cmocka_unit_test(test_fifo),	       cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_unread_sockets), cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_terminals),      cmocka_unit_test(test_posix_queues),
-		cmocka_unit_test(test_system_v),       cmocka_unit_test(test_own_table),
-		cmocka_unit_test(test_closed_epoll),   cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_system_v),       cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_own_table),      cmocka_unit_test(test_closed_epoll),
+		cmocka_unit_test(test_nothing),	       cmocka_unit_test(test_expired),
 	};
 
 	return cmocka_run_group_tests(tests, name_fifo, NULL);
