@@ -48,7 +48,7 @@ then `What it is:` and free text.
     variants: WORD...               how it is built and run; -O0 -O2 if the line is missing
 
 A key with @ARG, as in `status@abort: ABRT`, is for the run with that argument only (expect, checked,
-status, lost, kind).
+status, looks, lost, kind).
 Without a `check` line a program that is told to end is told so under `strand check`, too, and every
 other one sleeps until strand is told to end it.
 
@@ -90,7 +90,7 @@ SUFFIXES = (".c", ".cpp", ".rs")
 KEYS = {"expect", "object", "frame", "first20", "looks", "args", "ends", "settled", "needs",
         "variants", "check", "look", "status", "moment", "options", "quiet", "creator",
         "checked", "untimed", "load", "lost", "kind", "runs", "library", "long"}
-OF_AN_ARGUMENT = {"expect", "checked", "status", "lost", "kind"}
+OF_AN_ARGUMENT = {"expect", "checked", "status", "looks", "lost", "kind"}
 VERDICTS = ("stuck", "alive", "unjoined")
 CHECKS = ("deadlock", "timeout", "ends", "no", "handles TERM")
 KNOWN = set(VARIANTS) | set(SETTINGS)
@@ -123,7 +123,7 @@ class Program:
         self.options, self.quiet = None, False
         self.objects, self.frames, self.first20, self.needs = [], [], [], []
         self.args, self.variants = [], []
-        self.looks, self.ends, self.settled = LOOKS, None, True
+        self.looks_by_arg, self.ends, self.settled = {}, None, True
         seen = set()
         for key, arg, value in self._lines():
             if key not in KEYS or arg and key not in OF_AN_ARGUMENT:
@@ -154,6 +154,9 @@ class Program:
     def lost_for(self, arg):
         """What must be found once it has forgotten; None if it cannot forget."""
         return self.lost_by_arg.get(arg, self.lost_by_arg.get(None))
+
+    def looks_for(self, arg):
+        return self.looks_by_arg.get(arg, self.looks_by_arg.get(None, LOOKS))
 
     def kinds_for(self, arg):
         return self.kinds_by_arg.get(arg, self.kinds_by_arg.get(None))
@@ -261,8 +264,8 @@ class Program:
     def _read_first20(self, value):
         self.first20 += value.split()
 
-    def _read_looks(self, value):
-        self.looks = int(value)
+    def _read_looks(self, value, arg):
+        self.looks_by_arg[arg] = int(value)
 
     def _read_args(self, value):
         self.args += [word.strip() for word in value.split("|")]
@@ -483,12 +486,13 @@ def failing(name, text):
     return Case("programs/" + name, fail)
 
 
-def looks_at(ctx, program, variant, long):
+def looks_at(ctx, program, variant, arg, long):
+    looks = program.looks_for(arg)
     if ctx.quick or program.load and not long:
         return LOOKS_QUICK
     if long and variant not in program.long_variants:
-        return program.looks
-    return min(program.looks, LOOKS_SETTLED if program.settled else LOOKS)
+        return looks
+    return min(looks, LOOKS_SETTLED if program.settled else LOOKS)
 
 
 def cases(ctx, long):
@@ -501,7 +505,7 @@ def cases(ctx, long):
         if program.looked_at:
             for variant in program.variants + (program.long_variants if long else []):
                 for arg in program.args:
-                    looks = looks_at(ctx, program, variant, long)
+                    looks = looks_at(ctx, program, variant, arg, long)
                     yield Look(ctx, program, variant, arg, looks).run_often(long)
         yield from checking.cases(ctx, program, long)
 

@@ -3,7 +3,8 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@first_push: 200
  * ends: quit
  * args: first_push | in_the_library
  * variants: -O2

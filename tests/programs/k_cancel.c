@@ -2,7 +2,7 @@
  *
  * expect: none
  * load: yes
- * looks: 200
+ * looks: 40
  * ends: quit
  * args: cond | sem | block | other_thread
  * variants: -O2

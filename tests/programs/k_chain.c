@@ -4,7 +4,7 @@
  * lost: cond-wait
  * lost@gates: cond-wait 7
  * load: yes
- * looks: 200
+ * looks: 40
  * ends: quit
  * args: lock_of_live | join_of_live | deadline | input | gates | readers
  * variants: -O2

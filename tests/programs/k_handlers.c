@@ -2,7 +2,8 @@
  *
  * expect: none
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@locals: 200
  * ends: quit
  * args: locals | own_data | global | locals_restart | in_signal_stack
  * variants: -O2

@@ -5,7 +5,11 @@
  * lost@timer_thread: no
  * lost@system_v: no
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@epoll: 200
+ * looks@timer_signal: 200
+ * looks@pipe: 200
+ * looks@stream: 200
  * ends: quit
  * args: epoll | timer_signal | timer_thread | pipe | pipe_split | fifo | stream | datagrams | passed
  * args: tcp | udp | terminal | eventfd | signal | signal_of_thread | queue | system_v

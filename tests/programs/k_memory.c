@@ -8,7 +8,10 @@
  * lost@gate_in_break: no
  * lost@secret: no
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@read_only: 200
+ * looks@twice: 200
+ * looks@bump_mapped: 200
  * ends: quit
  * args: read_only | no_access | shared | twice | twice_untouched | private_file | file | large
  * args: bump_mapped | bump_static | bump_break | pool_in_block | gate_in_page | gate_in_break

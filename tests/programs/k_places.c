@@ -4,7 +4,13 @@
  * lost: cond-wait
  * lost@exit_list: no
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@global: 200
+ * looks@main_frame: 200
+ * looks@own_data: 200
+ * looks@locals: 200
+ * looks@packed: 200
+ * looks@tagged: 200
  * ends: quit
  * args: global | read_only_data | main_frame | arguments | own_data | own_data_main
  * args: own_data_second | own_data_far | locals | locals_main | packed | tagged | past_end | middle

@@ -7,7 +7,8 @@
  * lost@bare_thread: no
  * lost@child_alone: no
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@vfork: 200
  * ends: quit
  * args: vfork | clone_vm | bare_thread | child_alone
  * variants: -O2

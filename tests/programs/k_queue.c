@@ -2,7 +2,8 @@
  *
  * expect: none
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@global: 200
  * ends: quit
  * args: global | main_frame | own_data | locals
  * variants: -O2 static musl jemalloc tcmalloc mimalloc

@@ -3,7 +3,8 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@vector: 200
  * ends: quit
  * args: saved | scratch | vector | vector_high | wide | mask | mmx | base | red_zone
  * variants: -O2

@@ -3,7 +3,8 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@signal_block: 200
  * ends: quit
  * args: signal_block | signal_static | signal_mapped | signal_main | under_signal | under_signal_main
  * variants: -O2

@@ -4,7 +4,8 @@
  * lost: cond-wait
  * lost@gate_on_stack: no
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@coroutine: 200
  * ends: quit
  * args: coroutine | coroutine_mapped | coroutine_bare | on_coroutine | under_coroutine
  * args: stack_block | stack_static | stack_neighbours | gate_on_stack | parked

@@ -2,7 +2,8 @@
  *
  * expect: none
  * load: yes
- * looks: 200
+ * looks: 40
+ * looks@static_sem: 200
  * ends: quit
  * args: static_sem | main_sem | static_barrier | static_lock | local_sem
  * variants: -O2
