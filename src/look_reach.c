@@ -39,6 +39,20 @@ static int suspect_compare(const void *va, const void *vb)
 	return (a->tid > b->tid) - (a->tid < b->tid);
 }
 
+/* Bare words come last. */
+static void references_add_object(struct references *r, const struct object *o)
+{
+	size_t at = r->object_count++;
+
+	if (o->kind == OBJECT_FUTEX) {
+		r->word_count++;
+	} else {
+		r->objects[at] = r->objects[at - r->word_count];
+		at -= r->word_count;
+	}
+	r->objects[at] = o->address;
+}
+
 static int references_list_suspects(struct references *r)
 {
 	const struct model *m = r->look->model;
@@ -57,7 +71,7 @@ static int references_list_suspects(struct references *r)
 		if (!t->candidate)
 			continue;
 		if (o && o->address && !o->everybodys && o->kind != OBJECT_THREAD)
-			r->objects[r->object_count++] = o->address;
+			references_add_object(r, o);
 		if (t->handle && (m->cancels || m->cancels_async))
 			r->handles[r->handle_count++] = t->handle;
 	}

@@ -23,6 +23,7 @@ struct references {
 	size_t suspect_count;
 	uint64_t *objects, *handles;
 	size_t object_count, handle_count;
+	size_t word_count; /* of the objects, the last: bare words of memory */
 
 	/* of one stop */
 	struct stop *stop;

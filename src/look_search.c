@@ -255,6 +255,16 @@ static int references_read_threads(struct references *r, struct capture *c,
 	return rc;
 }
 
+/* When a thread ends the kernel clears a word and wakes one who waits there. Those that the C library
+ * made have it in their descriptors; where others have it is not known. */
+static bool references_has_stranger(const struct references *r)
+{
+	for (size_t i = 0; i < r->memories.n; i++)
+		if (!r->memories.v[i].descriptor.end)
+			return true;
+	return false;
+}
+
 int references_search(struct references *r, struct capture *c, const struct memory_source *memory,
 		      struct err *e)
 {
@@ -284,6 +294,9 @@ int references_search(struct references *r, struct capture *c, const struct memo
 	if (!rc)
 		rc = references_make_areas(r, c, e);
 	if (!rc) {
+		/* What is not asked for is reached by everybody. */
+		if (references_has_stranger(r))
+			in.object_count -= r->word_count;
 		references_trim_registers(r, c);
 		references_add_arguments(r);
 		in.heap = r->heap;

@@ -30,7 +30,7 @@ static inline struct queue *queue_new(void)
 	return queue_init(q);
 }
 
-static void *queue_work(void *arg)
+static inline void *queue_work(void *arg)
 {
 	struct queue *q = arg;
 

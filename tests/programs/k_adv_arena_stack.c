@@ -12,7 +12,13 @@
 #include "k_adv.h"
 #include <sys/mman.h>
 
-enum { PAGE = 4096, ARENA = 1 << 20, STACK_AT = 256 << 10, STACK = 256 << 10, QUEUE_AT = 768 << 10 };
+enum {
+	PAGE = 4096,
+	ARENA = 1 << 20,
+	STACK_AT = 256 << 10,
+	STACK = 256 << 10,
+	QUEUE_AT = 768 << 10
+};
 
 static char *arena;
 static volatile unsigned queue_at;
@@ -22,8 +28,8 @@ static __attribute__((noinline)) pthread_t start(void)
 	pthread_attr_t attr;
 	pthread_t worker;
 
-	arena = mmap(NULL, ARENA + 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		     0);
+	arena = mmap(NULL, ARENA + 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
 	PROG_CHECK(arena != MAP_FAILED);
 	/* Nobody else's memory beside it. */
 	PROG_CHECK(!munmap(arena, PAGE) && !munmap(arena + PAGE + ARENA, PAGE));

@@ -19,9 +19,9 @@ struct frame {
 
 static void *sleep_long(void *arg)
 {
-	(void)arg;
 	for (;;)
 		pause();
+	return arg;
 }
 
 static __attribute__((noinline)) void start(struct frame *f, pthread_t *worker)
