@@ -106,8 +106,9 @@ static void references_find_obstacle(struct references *r, const struct capture 
 {
 	if (c->cut_short)
 		references_withhold(r, "the stop reached its bound (--max-pause)");
-	if (c->relative)
-		references_withhold(r, "another process shares the memory");
+	if (c->relative || c->relative_unknown)
+		references_withhold(r, c->relative ? "another process shares the memory"
+						   : "another process may share the memory");
 	if (c->has_uring)
 		references_withhold(r, "io_uring is in use");
 	for (size_t i = 0; i < stop_count(c->stop); i++) {
@@ -221,7 +222,7 @@ static int references_list_memory(struct references *r, struct capture *c, struc
 	int rc;
 
 	if (r->look->core) {
-		if (c->held_unknown)
+		if (c->held_unknown[0])
 			references_withhold(r, c->held_unknown);
 		rc = core_list_pages(r->look->core, &r->pages, e);
 		if (r->pages.unread)
