@@ -115,24 +115,14 @@ static void references_withhold(struct references *r, const char *why)
 		snprintf(r->withheld, sizeof(r->withheld), "%s", why);
 }
 
-/* The program uses a function by which something may be held that is not in a core. */
-static void references_withhold_held(struct references *r, const char *function)
-{
-	char why[sizeof(r->withheld)];
-
-	snprintf(why, sizeof(why), "what %s may have hidden is not in a core", function);
-	references_withhold(r, why);
-}
-
 /* Whatever may refer to something, and cannot be looked at. */
 static void references_find_obstacle(struct references *r, const struct capture *c)
 {
 	if (c->cut_short)
 		references_withhold(r, "the stop reached its bound (--max-pause)");
-	if (c->relative)
-		references_withhold(r, "another process shares the memory");
-	if (c->relative_unknown)
-		references_withhold(r, "another process may share the memory");
+	if (c->relative || c->relative_unknown)
+		references_withhold(r, c->relative ? "another process shares the memory"
+						   : "another process may share the memory");
 	if (c->has_uring)
 		references_withhold(r, "io_uring is in use");
 	for (size_t i = 0; i < stop_count(c->stop); i++) {
@@ -246,8 +236,8 @@ static int references_list_memory(struct references *r, struct capture *c, struc
 	int rc;
 
 	if (r->look->core) {
-		if (c->held_unknown)
-			references_withhold_held(r, c->held_unknown);
+		if (c->held_unknown[0])
+			references_withhold(r, c->held_unknown);
 		rc = core_list_pages(r->look->core, &r->pages, e);
 		if (r->pages.unread)
 			references_withhold(r, r->pages.unread);

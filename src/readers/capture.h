@@ -44,10 +44,10 @@ struct capture {
 
 	/* Of a core (readers/capture_core.h), whose maps and memory it is made of: there is no process
 	 * to ask, `through` is 0. */
-	const struct core *core;  /* NULL: a process */
-	bool relative_unknown;	  /* another process may share the memory */
-	const char *held_unknown; /* not NULL: the kernel may hold pointers for the process that
-				   * are not in the core, for a module imports this function */
+	const struct core *core; /* NULL: a process */
+	bool relative_unknown;	 /* another process may share the memory */
+	char held_unknown[128]; /* not "": the kernel may hold pointers for the process that are not
+				  * in the core, or memory is missing, and why */
 };
 
 /* What else is to be done while the process stands still, in the thread that has stopped it. */

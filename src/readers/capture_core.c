@@ -6,6 +6,7 @@
 #include "readers/capture_core.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -69,6 +70,22 @@ static bool capture_is_in_vfork(const struct stop *s)
 	return false;
 }
 
+/* Why there may be pointers that are not in the core. */
+static void capture_say_unseen(struct capture *c, const struct core *core,
+			       const struct modules *mods, const struct libc *libc)
+{
+	const char *held = capture_find_unseen(mods, libc, UNSEEN_HELD);
+	const char *kept =
+		core_has_gaps(core) ? capture_find_unseen(mods, libc, UNSEEN_GAPS) : NULL;
+
+	if (held)
+		snprintf(c->held_unknown, sizeof(c->held_unknown),
+			 "by %s the kernel may hold what a core does not have", held);
+	else if (kept)
+		snprintf(c->held_unknown, sizeof(c->held_unknown),
+			 "by %s memory may have been kept out of the core", kept);
+}
+
 int capture_from_core(const struct core *core, const struct target *t, const struct modules *mods,
 		      const struct libc *libc, struct capture **out, struct err *e)
 {
@@ -84,9 +101,7 @@ int capture_from_core(const struct core *core, const struct target *t, const str
 	c->monotonic_ns = c->realtime_ns = TIME_UNKNOWN;
 	c->sleepers_slept = true;
 	c->caught_signals = capture_find_unseen(mods, libc, UNSEEN_HANDLER) ? UINT64_MAX : 0;
-	c->held_unknown = capture_find_unseen(mods, libc, UNSEEN_HELD);
-	if (!c->held_unknown && core_has_gaps(core))
-		c->held_unknown = capture_find_unseen(mods, libc, UNSEEN_GAPS);
+	capture_say_unseen(c, core, mods, libc);
 	c->has_uring = capture_find_unseen(mods, libc, UNSEEN_URING);
 	rc = core_make_stop(core, libc_tid_offset(libc), &c->stop, e);
 	if (!rc)

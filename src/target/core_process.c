@@ -251,6 +251,7 @@ int core_make_stop(const struct core *c, uint64_t tid_offset, struct stop **out,
 	}
 	s->pid = core_pid(c);
 	s->begin_ns = s->end_ns = 1; /* over */
+	s->max_pause_ns = INT64_MAX;
 	s->read_vector = core_read_vector;
 	s->read_vector_ctx = c;
 	for (size_t i = 0; i < c->thread_count; i++) {

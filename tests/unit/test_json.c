@@ -66,8 +66,9 @@ static json_t *get(json_t *root, const char *path)
 	} while (0)
 #define assert_null_at(root, path) assert_true(json_is_null(get(root, path)))
 
-static const char root_keys[] = "schema strand process seen proof pause_ns summary findings tasks "
-				"truncated notes children";
+static const char root_keys[] =
+	"schema strand process seen proof pause_ns stops stopped_ns summary findings tasks "
+	"truncated notes children";
 static const char process_keys[] = "pid ppid exe argv moment status signal modules";
 static const char finding_keys[] = "id site verdict count tasks trend wait reason stack created_by "
 				   "start";
