@@ -32,7 +32,7 @@ uint64_t arch_thread_pointer(const struct arch_regs *r); /* fs_base */
 
 /* The registers that a function has to keep for its caller, and those that tell of the thread (stack
  * and thread pointer), into `out`; returns how many. */
-#define ARCH_KEPT_MAX 8
+#define ARCH_KEPT_MAX 9
 size_t arch_kept_registers(const struct arch_regs *r, uint64_t out[ARCH_KEPT_MAX]);
 
 /* Is the program a 64-bit one? */

@@ -32,8 +32,9 @@ uint64_t arch_thread_pointer(const struct arch_regs *r)
 /* System V ABI, 3.2.1: rbx, rbp, r12 to r15 belong to the caller; of the vector registers none. */
 size_t arch_kept_registers(const struct arch_regs *r, uint64_t out[ARCH_KEPT_MAX])
 {
-	const uint64_t kept[ARCH_KEPT_MAX] = { r->raw.rbx, r->raw.rbp, r->raw.r12, r->raw.r13,
-					       r->raw.r14, r->raw.r15, r->raw.rsp, r->raw.fs_base };
+	const uint64_t kept[ARCH_KEPT_MAX] = { r->raw.rbx, r->raw.rbp,	   r->raw.r12,
+					       r->raw.r13, r->raw.r14,	   r->raw.r15,
+					       r->raw.rsp, r->raw.fs_base, r->raw.gs_base };
 
 	memcpy(out, kept, sizeof(kept));
 	return ARCH_KEPT_MAX;
