@@ -180,7 +180,9 @@ demo)
 	demo
 	;;
 check | check-long | bench)
-	build all test-programs
+	# One after the other: all is a make of its own, and two at once make the same objects.
+	build all
+	build test-programs
 	exec make -s --no-print-directory -C "$BUILD" "$word" T="$*"
 	;;
 esac
