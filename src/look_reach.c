@@ -22,6 +22,7 @@
 
 /* The allocator may be in the middle of something: how often to try, and how long to wait. */
 #define TRIES	    4
+#define TRIES_BUSY  2
 /* A tick of an event loop may come later by this once: without the registers of who waits for it
  * nothing could be proved. */
 #define TICK_NS	    1000000000
@@ -128,6 +129,8 @@ static void references_find_obstacle(struct references *r, const struct capture 
 	for (size_t i = 0; i < stop_count(c->stop); i++) {
 		const struct stop_thread *t = stop_thread(c->stop, i);
 
+		r->passing = r->passing || t->state == STOP_THREAD_RUNS ||
+			     t->state == STOP_THREAD_ASLEEP;
 		if (t->state == STOP_THREAD_RUNS || t->state == STOP_THREAD_DENIED)
 			references_withhold(r, "a thread could not be stopped");
 		else if (t->state == STOP_THREAD_ASLEEP)
@@ -297,6 +300,7 @@ static void references_forget_stop(struct references *r)
 	r->registers = NULL;
 	r->copy = NULL;
 	r->withheld[0] = '\0';
+	r->passing = false;
 }
 
 /* Are the files mapped that were mapped before? Then what is known of modules holds still. */
@@ -384,10 +388,11 @@ static int references_take_over(struct references *r, const struct look_options 
 	return rc;
 }
 
-/* The allocator was in the middle of something. */
-static bool references_may_help(const struct references *r)
+/* May another try see more? Where threads allocate all the time one of them is in the middle of it
+ * nearly always: then all that is lost is the order in its arena. */
+static bool references_may_help(const struct references *r, int tried)
 {
-	return r->heap && heap_is_busy(r->heap);
+	return r->passing || (r->heap && heap_is_busy(r->heap) && tried < TRIES_BUSY);
 }
 
 /* All that a second stop would bring is in the core. */
@@ -431,7 +436,7 @@ int look_for_references(struct look *l, const struct look_options *o,
 			references_withhold(&r, "it could not be looked at again");
 			break;
 		}
-		if (!references_may_help(&r))
+		if (!references_may_help(&r, i + 1))
 			break;
 	}
 	if (!rc && !l->core && !r.withheld[0]) {

@@ -41,6 +41,7 @@ struct references {
 	struct areas areas;
 	struct reach *reach;
 	char withheld[192]; /* not "": why nothing is proved by references */
+	bool passing;	    /* something is in the way that may be over soon */
 };
 
 /* Does this thread end the process, held in the shim? Then what it had in registers is over. */
