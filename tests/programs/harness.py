@@ -27,7 +27,7 @@ then `What it is:` and free text.
     frame: TEXT                     part of a function's name in the stack of a stuck finding
     first20: WORD...                each occurs in the first 20 lines of the text report
     looks: N                        of a program with `expect: none`: how often to look in the long
-                                    tests; otherwise 20 times if it is not settled, else 6 times
+                                    tests; otherwise 10 times if it is not settled, else 6 times
     load: yes                       it obeys orders (keep.h, reach.h): during the second half of the
                                     looks it allocates and frees
     lost: OP COUNT                  after the looks it is ordered to forget what keeps its waiters
@@ -95,7 +95,7 @@ VERDICTS = ("stuck", "alive", "unjoined")
 CHECKS = ("deadlock", "timeout", "ends", "no", "handles TERM")
 KNOWN = set(VARIANTS) | set(SETTINGS)
 BY_HAND = KNOWN | {"check"}
-LOOKS = 20  # of a twin that works, outside the long tests
+LOOKS = 10  # of a twin that works, outside the long tests
 LOOKS_SETTLED = 6  # of one that sleeps, where looks differ little
 LOOKS_QUICK = 3
 SETTLE_S = 2  # until its threads sleep
