@@ -27,7 +27,8 @@ build_packages='gcc libc6-dev make autoconf automake pkg-config|pkgconf libunwin
 libelf-dev libjansson-dev libncurses-dev libiberty-dev libcmocka-dev'
 test_packages='python3 g++ gdb strace elfutils binutils procps libc6-dbg musl-tools mandoc clang-format-14
 memcached redis-server nginx-light|nginx|nginx-full postgresql pigz xz-utils zstd sqlite3 stress-ng
-sysbench valgrind libjemalloc2 libtcmalloc-minimal4 libcap2-bin clang libclang-rt-14-dev'
+sysbench valgrind libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 mariadb-server-core
+mariadb-client-core libcap2-bin clang libclang-rt-14-dev'
 
 say() {
 	printf 'bootstrap: %s\n' "$*" >&2
