@@ -17,6 +17,8 @@
 
 /* More than that is not copied. */
 #define COPY_BYTES_MAX	 ((uint64_t)96 << 20)
+/* A search in place takes at least that long. */
+#define NS_PER_MB	 200000
 /* What a copy may take more than was counted before the stop. */
 #define COPY_BYTES_SPARE ((uint64_t)2 << 20)
 
@@ -110,7 +112,7 @@ bool references_expired(void *ctx)
 	return stop_expired(ctx);
 }
 
-static void references_withhold(struct references *r, const char *why)
+void references_withhold(struct references *r, const char *why)
 {
 	if (!r->withheld[0])
 		snprintf(r->withheld, sizeof(r->withheld), "%s", why);
@@ -211,7 +213,14 @@ static int references_take_memory(struct references *r, struct capture *c, struc
 	source_place_open(&r->place, c->through);
 	memory = source_of_place(&r->place);
 	r->in_place = r->pages.bytes > COPY_BYTES_MAX;
-	if (r->in_place) {
+	if (r->in_place && stop_left_ns(c->stop) / NS_PER_MB < (int64_t)(r->pages.bytes >> 20)) {
+		/* It would stand still for nothing. */
+		references_withhold(r,
+				    "that would take longer than the stop may last (--max-pause)");
+	} else if (r->in_place) {
+		struct source_bounded bounded = { memory, references_expired, c->stop };
+
+		memory = source_of_bounded(&bounded);
 		rc = references_search(r, c, &memory, e);
 	} else {
 		if (r->copy && source_copy_room(r->copy) < r->pages.bytes) {

@@ -53,4 +53,7 @@ int references_search(struct references *r, struct capture *c, const struct memo
 
 bool references_expired(void *stop);
 
+/* Nothing is proved by references, and why (the first reason counts). */
+void references_withhold(struct references *r, const char *why);
+
 #endif

@@ -293,7 +293,9 @@ int references_search(struct references *r, struct capture *c, const struct memo
 		rc = references_walk_heap(r, c, memory, e);
 	if (!rc)
 		rc = references_make_areas(r, c, e);
-	if (!rc) {
+	if (!rc && r->in_place && stop_expired(c->stop)) {
+		references_withhold(r, "the stop reached its bound (--max-pause)");
+	} else if (!rc) {
 		/* What is not asked for is reached by everybody. */
 		if (references_has_stranger(r))
 			in.object_count -= r->word_count;

@@ -263,10 +263,12 @@ static int search_pass_windows(struct search *s, const struct search_windows *w)
 		free(helpers[i].hits.v);
 	}
 	free(helpers);
-	if (atomic_load(&pass.unread))
-		reach_give_up(s->reach, "some memory could not be read");
+	if (s->in->expired && s->in->expired(s->in->expired_ctx))
+		atomic_store(&pass.expired, true);
 	if (atomic_load(&pass.expired))
 		reach_give_up(s->reach, "the stop reached its bound (--max-pause)");
+	if (atomic_load(&pass.unread))
+		reach_give_up(s->reach, "some memory could not be read");
 	return rc;
 }
 

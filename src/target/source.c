@@ -16,6 +16,9 @@
 
 #include "target/memory.h"
 
+/* What is read between two looks at the clock. */
+#define STEP_BYTES ((size_t)4 << 20)
+
 /* -- in place --------------------------------------------------------------------------------- */
 
 void source_place_open(struct source_place *p, pid_t through)
@@ -52,6 +55,18 @@ static size_t source_read_place(void *ctx, uint64_t address, void *buf, size_t b
 struct memory_source source_of_place(struct source_place *p)
 {
 	return (struct memory_source){ source_read_place, p };
+}
+
+static size_t source_read_bounded(void *ctx, uint64_t address, void *buf, size_t bytes)
+{
+	const struct source_bounded *b = ctx;
+
+	return b->expired(b->ctx) ? 0 : b->from.read(b->from.ctx, address, buf, bytes);
+}
+
+struct memory_source source_of_bounded(struct source_bounded *b)
+{
+	return (struct memory_source){ source_read_bounded, b };
 }
 
 /* -- a copy ----------------------------------------------------------------------------------- */
@@ -109,9 +124,15 @@ bool source_copy_fill(struct source_copy *c, const struct memory_source *from,
 	for (size_t i = 0; i < n; i++) {
 		size_t bytes = (size_t)(runs[i].end - runs[i].start);
 
-		if (bytes > c->room - used || (expired && expired(ctx)) ||
-		    !source_read(from, runs[i].start, c->data + used, bytes))
+		if (bytes > c->room - used)
 			return false;
+		for (size_t at = 0; at < bytes; at += STEP_BYTES) {
+			size_t step = bytes - at < STEP_BYTES ? bytes - at : STEP_BYTES;
+
+			if ((expired && expired(ctx)) ||
+			    !source_read(from, runs[i].start + at, c->data + used + at, step))
+				return false;
+		}
 		c->runs[i] = runs[i];
 		c->at[i] = used;
 		c->n = i + 1;

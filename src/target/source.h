@@ -39,6 +39,14 @@ void source_place_open(struct source_place *p, pid_t through);
 void source_place_close(struct source_place *p);
 struct memory_source source_of_place(struct source_place *p);
 
+/* Another source that gives nothing any more once `expired` says so. */
+struct source_bounded {
+	struct memory_source from;
+	bool (*expired)(void *ctx);
+	void *ctx;
+};
+struct memory_source source_of_bounded(struct source_bounded *b);
+
 /* A copy, with room for `bytes`, which are taken from the system at once: filling it must not cost more
  * time than copying does. NULL if out of memory. */
 struct source_copy;

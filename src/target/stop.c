@@ -182,6 +182,11 @@ bool stop_expired(const struct stop *s)
 	return s->begin_ns && stop_now_ns() - s->begin_ns >= s->max_pause_ns;
 }
 
+int64_t stop_left_ns(const struct stop *s)
+{
+	return s->begin_ns ? s->max_pause_ns - (stop_now_ns() - s->begin_ns) : INT64_MAX;
+}
+
 size_t stop_read_vector(const struct stop *s, size_t i, void *buf, size_t size)
 {
 	struct iovec iov = { buf, size };

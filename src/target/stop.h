@@ -72,6 +72,9 @@ void stop_translate_tids(struct stop *s);
 /* Is the stop's time used up? Whoever copies much asks now and then and then gives up. */
 bool stop_expired(const struct stop *s);
 
+/* How much of its time is left, in ns; INT64_MAX if it has none (a core). */
+int64_t stop_left_ns(const struct stop *s);
+
 /* Vector and extended registers (NT_X86_XSTATE) of thread i into `buf`; returns the bytes. */
 size_t stop_read_vector(const struct stop *s, size_t i, void *buf, size_t size);
 

@@ -313,6 +313,14 @@ def found_in(report):
     return found
 
 
+def beyond(found, expected):
+    """What was found and not expected. Of those who are all asleep in the end, some may be seen out of
+    everybody's reach while another one is about to fall asleep again."""
+    asleep = {op for _, op, reason in expected if reason == "all-asleep"}
+    return [key for key in found - expected
+            if not (key[0] == "stuck" and key[2] == "unreachable" and key[1] in asleep)]
+
+
 def show(counter):
     return "".join("    %s: %d\n" % (" ".join(map(str, key)), counter[key])
                    for key in sorted(counter)) or "    nothing\n"
@@ -417,7 +425,7 @@ class Look(Case):
             for _ in range(LOOKS_HALF):
                 report = look(self.ctx, pid)
                 found = found_in(report)
-                if found == self.expected or found - self.expected:
+                if found == self.expected or beyond(found, self.expected):
                     break
             if found != self.expected:
                 raise Failure("what was complete is no longer:\n%s%s" % (show(found),

@@ -413,11 +413,29 @@ static void prepare_read_only(struct told *t)
 	t->at = map(4 * PAGE, PROT_READ, MAP_SHARED, fd);
 }
 
+/* A mount that the process does not see (in a chroot, say) may be anything. */
+static bool folder_is_on_a_known_mount(void)
+{
+	char *mounts = procfs_read("/proc/self/mountinfo", NULL), key[64];
+	struct stat st;
+	bool known;
+
+	assert_non_null(mounts);
+	assert_int_equal(stat(folder, &st), 0);
+	snprintf(key, sizeof(key), " %u:%u /", major(st.st_dev), minor(st.st_dev));
+	known = strstr(mounts, key) != NULL;
+	free(mounts);
+	return known;
+}
+
 static void test_shared_files(void **state)
 {
-	struct looked c = start(prepare_hole);
+	struct looked c;
 
 	(void)state;
+	if (!folder_is_on_a_known_mount())
+		skip();
+	c = start(prepare_hole);
 	check(&c, ".x..", NULL, NULL);
 	finish(&c);
 	c = start(prepare_forgotten_page);
@@ -440,9 +458,12 @@ static void prepare_table(struct told *t)
 
 static void test_table(void **state)
 {
-	struct looked c = start(prepare_table);
+	struct looked c;
 
 	(void)state;
+	if (!folder_is_on_a_known_mount())
+		skip();
+	c = start(prepare_table);
 	check(&c, "....", "x...", NULL);
 	finish(&c);
 }
