@@ -350,7 +350,7 @@ class Look(Case):
         self.expected = program.wanted(arg)
         self.runs, self.runs_found = 1, 1
         self.amount = looks if not self.expected else None
-        self.waits = program.settled and not self.expected
+        self.waits = program.settled
 
     def run_often(self, long):
         """Run it as often as its `runs` line says."""
