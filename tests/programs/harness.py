@@ -495,6 +495,11 @@ def looks_at(ctx, program, variant, arg, long):
     return min(looks, LOOKS_SETTLED if program.settled else LOOKS)
 
 
+def look_case(ctx, program, variant, arg, long):
+    looks = looks_at(ctx, program, variant, arg, long)
+    return Look(ctx, program, variant, arg, looks).run_often(long)
+
+
 def cases(ctx, long):
     for path in programs(ctx.path("tests", "programs")):
         try:
@@ -505,8 +510,7 @@ def cases(ctx, long):
         if program.looked_at:
             for variant in program.variants + (program.long_variants if long else []):
                 for arg in program.args:
-                    looks = looks_at(ctx, program, variant, arg, long)
-                    yield Look(ctx, program, variant, arg, looks).run_often(long)
+                    yield look_case(ctx, program, variant, arg, long)
         yield from checking.cases(ctx, program, long)
 
 
