@@ -358,7 +358,7 @@ class Look(Case):
         self.expected = program.wanted(arg)
         self.runs, self.runs_found = 1, 1
         self.amount = looks if not self.expected else None
-        self.waits = program.settled and not self.expected
+        self.waits = program.settled
 
     def run_often(self, long):
         """Run it as often as its `runs` line says."""
@@ -503,6 +503,11 @@ def looks_at(ctx, program, variant, arg, long):
     return min(looks, LOOKS_SETTLED if program.settled else LOOKS)
 
 
+def look_case(ctx, program, variant, arg, long):
+    looks = looks_at(ctx, program, variant, arg, long)
+    return Look(ctx, program, variant, arg, looks).run_often(long)
+
+
 def cases(ctx, long):
     for path in programs(ctx.path("tests", "programs")):
         try:
@@ -513,8 +518,7 @@ def cases(ctx, long):
         if program.looked_at:
             for variant in program.variants + (program.long_variants if long else []):
                 for arg in program.args:
-                    looks = looks_at(ctx, program, variant, arg, long)
-                    yield Look(ctx, program, variant, arg, looks).run_often(long)
+                    yield look_case(ctx, program, variant, arg, long)
         yield from checking.cases(ctx, program, long)
 
 
