@@ -70,6 +70,25 @@ static bool capture_is_in_vfork(const struct stop *s)
 	return false;
 }
 
+/* A thread in a call of the C library has nothing in vector registers that its callers need: no
+ * calling convention keeps any. */
+static bool capture_is_in_libc_call(const struct stop_thread *t, const struct libc *libc)
+{
+	return arch_syscall_restarts(&t->regs) && libc_has_code(libc, arch_ip(&t->regs));
+}
+
+static bool capture_lacks_vectors(const struct capture *c, const struct libc *libc)
+{
+	for (size_t i = 0; i < stop_count(c->stop); i++) {
+		const struct stop_thread *t = stop_thread(c->stop, i);
+
+		if (t->state == STOP_THREAD_STOPPED && !capture_is_in_libc_call(t, libc) &&
+		    core_mixes_vectors(c->core, t->tid))
+			return true;
+	}
+	return false;
+}
+
 /* Why there may be pointers that are not in the core. */
 static void capture_say_unseen(struct capture *c, const struct core *core,
 			       const struct modules *mods, const struct libc *libc)
@@ -84,6 +103,9 @@ static void capture_say_unseen(struct capture *c, const struct core *core,
 	else if (kept)
 		snprintf(c->held_unknown, sizeof(c->held_unknown),
 			 "by %s memory may have been kept out of the core", kept);
+	else if (capture_lacks_vectors(c, libc))
+		snprintf(c->held_unknown, sizeof(c->held_unknown),
+			 "gcore may have mixed up the vector registers of a running thread");
 }
 
 int capture_from_core(const struct core *core, const struct target *t, const struct modules *mods,
@@ -101,7 +123,6 @@ int capture_from_core(const struct core *core, const struct target *t, const str
 	c->monotonic_ns = c->realtime_ns = TIME_UNKNOWN;
 	c->sleepers_slept = true;
 	c->caught_signals = capture_find_unseen(mods, libc, UNSEEN_HANDLER) ? UINT64_MAX : 0;
-	capture_say_unseen(c, core, mods, libc);
 	c->has_uring = capture_find_unseen(mods, libc, UNSEEN_URING);
 	rc = core_make_stop(core, libc_tid_offset(libc), &c->stop, e);
 	if (!rc)
@@ -110,6 +131,7 @@ int capture_from_core(const struct core *core, const struct target *t, const str
 		capture_free(c);
 		return rc;
 	}
+	capture_say_unseen(c, core, mods, libc);
 	c->relative_unknown =
 		capture_is_in_vfork(c->stop) || capture_find_unseen(mods, libc, UNSEEN_SHARED);
 	*out = c;

@@ -161,6 +161,7 @@ static bool core_add_load(struct core *c, const Elf64_Phdr *p)
 		.read = p->p_flags & PF_R,
 		.write = p->p_flags & PF_W,
 		.exec = p->p_flags & PF_X,
+		.read_unknown = p->p_align < CORE_PAGE,
 	};
 	if (p->p_offset < c->bytes)
 		l->present =

@@ -54,6 +54,10 @@ bool core_is_cut(const struct core *c);
  * outlive it (stop_read_vector() reads from the core). */
 int core_make_stop(const struct core *c, uint64_t tid_offset, struct stop **out, struct err *e);
 
+/* Which of its threads' vector registers may be others than the core says: gcore of gdb before 14 mixes up those of
+ * AVX-512 on some processors. */
+bool core_mixes_vectors(const struct core *c, pid_t tid);
+
 /* The memory map; belongs to `c`. Mappings of files have numbers of their own for inodes, no device. A
  * writable mapping of anything but a module counts as shared: it may have been. */
 const struct maps *core_maps(const struct core *c);

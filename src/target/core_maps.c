@@ -91,7 +91,8 @@ static void core_add_piece(struct core *c, uint64_t start, uint64_t end, const s
 	*m = (struct mapping){ .start = start, .end = end, .path = "" };
 	p->load = l;
 	if (l) {
-		m->read = l->read;
+		/* What is neither written nor a file's is made inaccessible, as guards are. */
+		m->read = l->read && (from || l->write || l->exec || !l->read_unknown);
 		m->write = l->write;
 		m->exec = l->exec;
 	}
@@ -268,6 +269,22 @@ bool core_has_gaps(const struct core *c)
 	return false;
 }
 
+/* A file's mapping that was not dumped whole: could it hold the program's pointers all the same? A file
+ * that is mapped for reading only is taken for its content, unless it is mere memory. What gcore leaves out
+ * it does not describe: only of the system's own files is it known that they are that. */
+static bool core_may_lack(const struct core *c, size_t i)
+{
+	const struct mapping *m = &c->maps.v[i];
+	const struct core_piece *p = &c->pieces[i];
+
+	if (p->unchanged || pages_is_table(m) || !strncmp(m->path, "anon_inode:", 11) ||
+	    (p->load && p->load->dumped == p->load->end - p->load->start))
+		return false;
+	if (pages_is_memory_file(m) || m->write)
+		return true;
+	return !p->load && p->file->state == CORE_FILE_DATA && strncmp(m->path, "/usr/", 5);
+}
+
 /* Why memory that could hold pointers is not in the core; NULL: there is none. */
 static const char *core_find_unread(const struct core *c)
 {
@@ -278,11 +295,10 @@ static const char *core_find_unread(const struct core *c)
 	for (size_t i = 0; i < c->maps.n; i++) {
 		const struct core_load *l = c->pieces[i].load;
 
-		if (!core_holds_pointers(c, i) || l->dumped == l->end - l->start)
-			continue;
-		if (c->pieces[i].file)
-			return "the core lacks writable mappings of files";
-		if (l->dumped)
+		if (c->pieces[i].file && core_may_lack(c, i))
+			return "the core lacks mappings of files that may have been written to";
+		if (!c->pieces[i].file && core_holds_pointers(c, i) && l->dumped &&
+		    l->dumped < l->end - l->start)
 			return "the core lacks a part of a mapping";
 	}
 	return NULL;

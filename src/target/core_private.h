@@ -28,6 +28,7 @@ struct core_load {
 	uint64_t dumped;     /* bytes from `start` on that it says it has */
 	uint64_t present;    /* … that the file has: fewer if it is cut short */
 	bool read, write, exec;
+	bool read_unknown; /* of gcore, which gives everything as readable; the kernel aligns */
 };
 
 struct core_thread {

@@ -175,6 +175,25 @@ static size_t core_read_vector(const void *ctx, pid_t tid, void *buf, size_t siz
 			  t->vector_bytes < size ? (size_t)t->vector_bytes : size);
 }
 
+/* The XSAVE area: what of it is in use stands behind the part that is always there. Bits 5 to 7 are of
+ * AVX-512. */
+#define XSAVE_USED_AT	  512
+#define XSAVE_USED_AVX512 UINT64_C(0xe0)
+
+bool core_mixes_vectors(const struct core *c, pid_t tid)
+{
+	uint8_t area[XSAVE_USED_AT + sizeof(uint64_t)];
+	bool by_gcore = false;
+	uint64_t used;
+
+	for (size_t i = 0; i < c->load_count && !by_gcore; i++)
+		by_gcore = c->loads[i].read_unknown;
+	if (!by_gcore || core_read_vector(c, tid, area, sizeof(area)) != sizeof(area))
+		return false;
+	memcpy(&used, area + XSAVE_USED_AT, sizeof(used));
+	return used & XSAVE_USED_AVX512;
+}
+
 static void core_add_slot(struct stop *s, const struct stop_thread *t)
 {
 	struct slot *slot = &s->v[s->n++];

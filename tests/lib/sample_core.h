@@ -260,7 +260,8 @@ static inline void sample_core_make(struct sample_core *c, const struct sample_c
 				      .p_offset = c->n,
 				      .p_vaddr = address,
 				      .p_filesz = dumped ? SAMPLE_CORE_PAGE : 0,
-				      .p_memsz = SAMPLE_CORE_PAGE };
+				      .p_memsz = SAMPLE_CORE_PAGE,
+				      .p_align = SAMPLE_CORE_PAGE };
 		if (dumped) {
 			sample_core_memory(c->bytes + c->n, i, s);
 			c->n += SAMPLE_CORE_PAGE;
