@@ -118,6 +118,19 @@ void references_withhold(struct references *r, const char *why)
 		snprintf(r->withheld, sizeof(r->withheld), "%s", why);
 }
 
+/* Has the process a table that was not found (in another directory, deleted)? What threads that were
+ * just made are to work on stands there alone. */
+static bool references_lacks_table(const struct capture *c)
+{
+	for (size_t i = 0; !c->table && i < c->maps.n; i++) {
+		const char *name = strrchr(c->maps.v[i].path, '/');
+
+		if (name && c->maps.v[i].shared && strstr(name, WIRE_TABLE_SUFFIX))
+			return true;
+	}
+	return false;
+}
+
 /* Whatever may refer to something, and cannot be looked at. */
 static void references_find_obstacle(struct references *r, const struct capture *c)
 {
@@ -128,6 +141,8 @@ static void references_find_obstacle(struct references *r, const struct capture 
 						   : "another process may share the memory");
 	if (c->has_uring)
 		references_withhold(r, "io_uring is in use");
+	if (references_lacks_table(c))
+		references_withhold(r, "the table of libstrand.so in the process was not found");
 	for (size_t i = 0; i < stop_count(c->stop); i++) {
 		const struct stop_thread *t = stop_thread(c->stop, i);
 
