@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Cores: what is found in one is what is found in the process that it was made of.
 
-Programs of tests/programs are looked at, then a core of them is, made by gcore or by the kernel. Then
-cores whose files are elsewhere, or are others; cores cut short and damaged, which must not make
+Programs of tests/programs are looked at, then a core of them is, made by gcore or by the kernel.
+Then cores whose files are elsewhere, or are others; cores cut short and damaged, which must not make
 anybody stuck who is not; and files that are no cores at all.
 """
 import contextlib
@@ -16,6 +16,7 @@ import shutil
 import signal
 import struct
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "programs")]
@@ -27,13 +28,17 @@ from strandtest import Case, Failure  # noqa: E402
 SAME = """abba chain pool rwlock_cycle join_cycle owner_ended self all_cond all_sem cxx_locks
 cycle4 abba_robust""".split()
 SAME_QUICK = ("abba", "chain", "pool")
-LIVE = ("t_handler_posts", "t_clone_vm", "t_pshared", "t_timed", "t_fork_holder")
+LIVE = ("k_queue", "k_unnamed", "t_handler_posts", "t_clone_vm", "t_pshared", "t_timed",
+        "t_fork_holder")
 NO_GCORE = {  # of which gdb makes no core
     "t_main_gone", "t_adv_word_is_tid",  # the main thread has ended
-    "t_vfork"}  # a thread cannot be stopped
+    "t_vfork", "k_processes"}  # a thread cannot be stopped
 LIVE_SETTLE_S = 1
+REACH = (("r_places", "main_arena"), ("r_places", "thread_arena"), ("r_places", "own_stack"),
+         ("r_places", "chain"), ("r_no_handle", "forgotten"))
 KERNEL = ("abba", "main_gone", "main_gone_owner", "chain", "all_mixed")
 SETTLE_S = 5
+FOUND_S = 15
 END_S = 60
 SLOW_S = 20  # no core may take longer
 CUTS, FLIPS = 40, 150  # of a core; fewer with sanitizers, more in the long tests
@@ -102,10 +107,21 @@ def running(ctx, argv, setting=None):
         program.kill()
 
 
-def same_by_gcore(ctx, name, variant):
+def look_until_found(ctx, pid):
+    """Threads may sleep on their way to where they hang: a look after one that found something."""
+    deadline = time.monotonic() + FOUND_S
+    while not look(ctx, pid)["findings"]:
+        if time.monotonic() > deadline:
+            raise Failure("nothing is found in the process itself")
+        time.sleep(0.1)
+    time.sleep(0.2)
+    return look(ctx, pid)
+
+
+def same_by_gcore(ctx, name, variant, *args):
     binary = build(ctx, source_of(ctx, name), variant)
-    with running(ctx, [binary]) as program:
-        live = look(ctx, program.pid)
+    with running(ctx, [binary, *args]) as program:
+        live = look_until_found(ctx, program.pid)
         path = make_by_gcore(ctx, program.pid)
     check_same(live, look_at_core(ctx, path, pid=program.pid))
 
@@ -119,14 +135,14 @@ def make_by_kernel(ctx, argv):
     program = Running(ctx, ["sh", "-c", "ulimit -c unlimited; cd %s; exec %s"
                             % (shlex.quote(folder), words)])
     program.settle(SETTLE_S)
-    live = look(ctx, program.pid)
+    live = look_until_found(ctx, program.pid)
     os.kill(program.pid, signal.SIGABRT)
     program.child.wait(END_S)
     return live, program.pid, find_kernel_core(folder)
 
 
-def same_by_kernel(ctx, name):
-    live, pid, path = make_by_kernel(ctx, [build(ctx, source_of(ctx, name), "-O2")])
+def same_by_kernel(ctx, name, *args):
+    live, pid, path = make_by_kernel(ctx, [build(ctx, source_of(ctx, name), "-O2"), *args])
     check_same(live, look_at_core(ctx, path, pid=pid))
 
 
@@ -134,7 +150,7 @@ def same_from_outside(ctx):
     """gcore numbers threads as they are outside of the PID namespace, locks do not."""
     binary = build(ctx, source_of(ctx, "abba"), "-O2")
     with running(ctx, [binary], "pidns") as program:
-        live = look(ctx, program.pid)
+        live = look_until_found(ctx, program.pid)
         path = make_by_gcore(ctx, program.pid)
     core = look_at_core(ctx, path)
     if findings(live) != findings(core) or not live["summary"]["stuck"]:
@@ -143,13 +159,12 @@ def same_from_outside(ctx):
 
 def read_key(path, key):
     with open(path, encoding="utf-8") as file:
-        found = re.search(r"^ \* %s: +(.*\S)$" % key, file.read(), re.MULTILINE)
-    return found.group(1) if found else ""
+        return " | ".join(re.findall(r"^ \* %s: +(.*\S)$" % key, file.read(), re.MULTILINE))
 
 
 def live_programs(ctx):
     """Those in which nobody is stuck."""
-    for path in sorted(glob.glob(ctx.path("tests", "programs", "t_*.c"))):
+    for path in sorted(glob.glob(ctx.path("tests", "programs", "[tk]_*.c"))):
         name = os.path.basename(path)[:-2]
         if (name not in NO_GCORE and read_key(path, "expect") == "none"
                 and not read_key(path, "needs")):
@@ -158,14 +173,15 @@ def live_programs(ctx):
 
 def none_stuck(ctx, name):
     source = source_of(ctx, name)
-    argument = [word.strip() for word in read_key(source, "args").split("|")][:1]
-    program = Running(ctx, [build(ctx, source, "-O2"), *filter(None, argument)])
-    program.settle(LIVE_SETTLE_S)
-    try:
-        path = make_by_gcore(ctx, program.pid)
-    finally:
-        program.kill()
-    check_none_stuck(look_at_core(ctx, path))
+    for argument in read_key(source, "args").split("|"):
+        program = Running(ctx, [build(ctx, source, "-O2"), *filter(None, [argument.strip()])])
+        program.settle(LIVE_SETTLE_S)
+        try:
+            path = make_by_gcore(ctx, program.pid)
+        finally:
+            program.kill()
+        check_none_stuck(look_at_core(ctx, path))
+        os.unlink(path)
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -176,7 +192,7 @@ def private_core(ctx, name="abba"):
     copy = os.path.join(ctx.tmp, "program-%d" % os.getpid())
     shutil.copy(build(ctx, source_of(ctx, name), "-O2"), copy)
     with running(ctx, [copy]) as program:
-        live = look(ctx, program.pid)
+        live = look_until_found(ctx, program.pid)
         path = make_by_gcore(ctx, program.pid)
     return live, path, copy
 
@@ -200,7 +216,7 @@ def elsewhere(ctx):
 
 
 def check_absent(ctx, live, path, copy):
-    """Without the program itself nobody knows what it may do: nothing new is found, and that is said."""
+    """Without the program nobody knows what it may do: nothing new is found, and that is said."""
     report = look_at_core(ctx, path)
     if not any(copy in note and "is not there" in note for note in report["notes"]):
         raise Failure("no note that the program is missing: %s" % report["notes"])
@@ -318,7 +334,7 @@ def cut_short(ctx, long):
 
 
 def flipped(ctx, long):
-    """Any byte of the headers and notes, and some of memory, of a program in which nobody is stuck."""
+    """Any byte of headers and notes, and some of memory, where nobody is stuck."""
     rng = random.Random(5)
     core = kernel_like(ctx, "t_timed")
     end = core.notes()[2] + core.notes()[5]
@@ -376,11 +392,16 @@ def cases(ctx, long):
         for variant in ("-O0", "-O2"):
             yield Case("cores/gcore/%s/%s" % (name, variant),
                        lambda n=name, v=variant: same_by_gcore(ctx, n, v))
+    for name, word in REACH:
+        yield Case("cores/gcore/%s/%s" % (name, word),
+                   lambda n=name, w=word: same_by_gcore(ctx, n, "-O2", w))
+        yield Case("cores/kernel/%s/%s" % (name, word),
+                   lambda n=name, w=word: same_by_kernel(ctx, n, w))
     for name in KERNEL:
         yield Case("cores/kernel/" + name, lambda n=name: same_by_kernel(ctx, n))
     for name in live_programs(ctx):
         if long or name in LIVE:
-            yield Case("cores/none/" + name, lambda n=name: none_stuck(ctx, n))
+            yield Case("cores/none/" + name, lambda n=name: none_stuck(ctx, n), timeout=400)
     yield Case("cores/gcore/from-outside", lambda: same_from_outside(ctx))
     yield Case("cores/files/elsewhere", lambda: elsewhere(ctx))
     yield Case("cores/files/another-program", lambda: another_program(ctx))
