@@ -198,28 +198,33 @@ static bool mapping_goes_on(const struct mapping *a, const struct mapping *b)
 	       a->dev_minor == b->dev_minor && a->offset + (a->end - a->start) == b->offset;
 }
 
-/* Where the kernel puts what it is free to put anywhere: downwards from where it puts libraries. Room
- * for that much is left below them. */
+/* The kernel puts what it is free to put anywhere downwards from where it puts libraries, which is at
+ * most so far below the main stack. Room for that much more is left. */
+#define BELOW_STACK_MAX	 (UINT64_C(17) << 40)
 #define MAPPED_BYTES_MAX (UINT64_C(1) << 40)
 
 /* Memory below is at an address of the program's choice: that address may stand in its code alone, or
  * be kept in 32 bits. */
-static uint64_t areas_chosen_end(const struct modules *modules)
+static uint64_t areas_chosen_end(const struct areas_input *in)
 {
 	uint64_t highest = 0;
 
-	for (size_t i = 0; i < modules_count(modules); i++) {
-		const struct module *m = modules_get(modules, i);
+	for (size_t i = 0; i < modules_count(in->modules); i++) {
+		const struct module *m = modules_get(in->modules, i);
 
 		if (!m->main_program && m->path[0] == '/' && m->start > highest)
 			highest = m->start;
 	}
+	for (size_t i = 0; !highest && i < in->maps->n; i++)
+		if (!strcmp(in->maps->v[i].path, "[stack]") &&
+		    in->maps->v[i].start > BELOW_STACK_MAX)
+			highest = in->maps->v[i].start - BELOW_STACK_MAX;
 	return highest > MAPPED_BYTES_MAX ? highest - MAPPED_BYTES_MAX : UINT64_C(1) << 32;
 }
 
 static void areas_lay_rest(struct areas_layer *l, const struct areas_input *in)
 {
-	uint64_t chosen_end = areas_chosen_end(in->modules);
+	uint64_t chosen_end = areas_chosen_end(in);
 
 	for (size_t i = 0; i < in->maps->n && !l->failed; i++) {
 		const struct mapping *m = &in->maps->v[i];

@@ -116,11 +116,12 @@ bool thread_memory_sets_address(const struct threads_input *in)
 	return is_used(in, "pthread_attr_setstackaddr");
 }
 
-/* Coroutines may be made by calls with a gap below, and left and entered by jumps. */
+/* Coroutines may be made by calls with a gap below, and left and entered by jumps; or on the part of a
+ * thread's own stack that it does not need. */
 bool thread_memory_jumps(const struct threads_input *in)
 {
 	return is_used(in, "longjmp") || is_used(in, "_longjmp") || is_used(in, "siglongjmp") ||
-	       is_used(in, "__longjmp_chk");
+	       is_used(in, "__longjmp_chk") || is_used(in, "swapcontext");
 }
 
 bool thread_memory_has_guard(const struct thread_memory_work *w, const struct extent *stack)
