@@ -32,7 +32,8 @@ then `What it is:` and free text.
                                     looks it allocates and frees
     lost: OP COUNT                  after the looks it is ordered to forget what keeps its waiters
                                     from being stuck: so many must be found to be unreachable then;
-                                    or `no`
+                                    or `said`: nothing is, for it cannot be known, and a note says
+                                    so; or `no`
     kind: NAME...                   the kinds of all objects that stuck tasks wait for
     runs: N M                       how often it is run in the long tests, and in how many runs all
                                     that is expected must be found (all without M); where M is less,
@@ -188,7 +189,9 @@ class Program:
 
     def _read_lost(self, value, arg):
         self.lost_by_arg[arg] = None
-        if value != "no":
+        if value == "said":
+            self.lost_by_arg[arg] = collections.Counter()
+        elif value != "no":
             op, *count = value.split()
             if op not in OPS:
                 raise Failure("%s: lost: %s" % (self.path, value))
@@ -399,13 +402,13 @@ class Look(Case):
                 self._look_stuck(running.pid)
             else:
                 self._look_live(running)
-            if lost:
+            if lost is not None:
                 running.order("x")
                 self._wait_for(running.pid, lost, FOUND_S)
             running.check_unharmed()
         except Failure as failure:
             raise Failure("%s\nprocess %d\n%s" % (failure, running.pid, self._text(running.pid)))
-        if self.program.ends and not lost:
+        if self.program.ends and lost is None:
             running.end(self.program.ends)
         else:
             running.kill()
@@ -444,6 +447,8 @@ class Look(Case):
     def _missing(self, report, expected):
         """What differs from what is expected, in words; None if nothing does."""
         found = found_in(report)
+        if not expected and not report["notes"]:
+            return "it does not say that it cannot know"
         if found != expected:
             return "expected:\n%sfound:\n%s" % (show(expected), show(found))
         kinds = self.program.kinds_for(self.arg)

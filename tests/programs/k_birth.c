@@ -3,7 +3,7 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@first_push: 200
  * ends: quit
  * args: first_push | in_the_library

@@ -2,7 +2,7 @@
  *
  * expect: none
  * load: yes
- * looks: 40
+ * looks: 25
  * ends: quit
  * args: cond | sem | block | other_thread
  * variants: -O2

@@ -4,7 +4,7 @@
  * lost: cond-wait
  * lost@gates: cond-wait 7
  * load: yes
- * looks: 40
+ * looks: 25
  * ends: quit
  * args: lock_of_live | join_of_live | deadline | input | gates | readers
  * variants: -O2

@@ -2,7 +2,7 @@
  *
  * expect: none
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@locals: 200
  * ends: quit
  * args: locals | own_data | global | locals_restart | in_signal_stack

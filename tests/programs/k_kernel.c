@@ -2,10 +2,8 @@
  *
  * expect: none
  * lost: cond-wait
- * lost@timer_thread: no
- * lost@system_v: no
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@epoll: 200
  * looks@timer_signal: 200
  * looks@pipe: 200
@@ -159,6 +157,7 @@ static struct gate *give_timer_thread(void)
 {
 	PROG_CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
 	pthread_barrier_wait(&gone_off);
+	PROG_CHECK(timer_delete(timer) == 0);
 	return keep_take();
 }
 

@@ -3,7 +3,7 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 40
+ * looks: 25
  * ends: quit
  * args: data | locals | locals_main | far_locals | other_data | other_block | other_locals
  * library: lib_keep

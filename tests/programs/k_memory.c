@@ -2,13 +2,12 @@
  *
  * expect: none
  * lost: cond-wait
- * lost@file: no
- * lost@private_file: no
+ * lost@private_file: said
  * lost@gate_in_page: no
  * lost@gate_in_break: no
- * lost@secret: no
+ * lost@secret: said
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@read_only: 200
  * looks@twice: 200
  * looks@bump_mapped: 200

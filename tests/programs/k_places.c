@@ -4,7 +4,7 @@
  * lost: cond-wait
  * lost@exit_list: no
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@global: 200
  * looks@main_frame: 200
  * looks@own_data: 200

@@ -2,12 +2,11 @@
  *
  * expect: none
  * lost: cond-wait
- * lost@vfork: no
  * lost@clone_vm: no
  * lost@bare_thread: no
  * lost@child_alone: no
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@vfork: 200
  * ends: quit
  * args: vfork | clone_vm | bare_thread | child_alone

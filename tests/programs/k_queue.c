@@ -2,7 +2,7 @@
  *
  * expect: none
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@global: 200
  * ends: quit
  * args: global | main_frame | own_data | locals

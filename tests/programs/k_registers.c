@@ -3,7 +3,7 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@vector: 200
  * ends: quit
  * args: saved | scratch | vector | vector_high | wide | mask | mmx | base | red_zone

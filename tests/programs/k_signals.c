@@ -3,7 +3,7 @@
  * expect: none
  * lost: cond-wait
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@signal_block: 200
  * ends: quit
  * args: signal_block | signal_static | signal_mapped | signal_main | under_signal | under_signal_main

@@ -4,7 +4,7 @@
  * lost: cond-wait
  * lost@gate_on_stack: no
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@coroutine: 200
  * ends: quit
  * args: coroutine | coroutine_mapped | coroutine_bare | on_coroutine | under_coroutine

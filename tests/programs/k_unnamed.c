@@ -2,7 +2,7 @@
  *
  * expect: none
  * load: yes
- * looks: 40
+ * looks: 25
  * looks@static_sem: 200
  * ends: quit
  * args: static_sem | main_sem | static_barrier | static_lock | local_sem
