@@ -46,28 +46,39 @@ static void make_tasks(struct sample *s)
 	}
 }
 
+static void make_segments(struct wire_table *h)
+{
+	static const struct wire_segment segments[] = {
+		{ offsetof(struct sample, tasks), sizeof(((struct sample *)0)->tasks),
+		  WIRE_SEGMENT_TASKS },
+		{ offsetof(struct sample, stacks), sizeof(((struct sample *)0)->stacks),
+		  WIRE_SEGMENT_STACKS },
+		{ offsetof(struct sample, modules), sizeof(((struct sample *)0)->modules),
+		  WIRE_SEGMENT_MODULES },
+	};
+
+	h->segment_count = 3;
+	memcpy(h->segments, segments, sizeof(segments));
+}
+
 void fuzz_make_seeds(void)
 {
-	static struct sample s;
-	struct wire_table *h = &s.header;
-	struct wire_stack *stack = (struct wire_stack *)(void *)&s.stacks[1];
-	struct wire_module *module = (struct wire_module *)(void *)s.modules;
+	uint8_t *bytes = calloc(1, sizeof(struct sample));
+	struct sample *s = (void *)bytes;
+	struct wire_stack *stack = (void *)(bytes + offsetof(struct sample, stacks) + 8);
+	struct wire_module *module = (void *)(bytes + offsetof(struct sample, modules));
 
-	memcpy(h->magic, WIRE_TABLE_MAGIC, sizeof(h->magic));
-	h->version = WIRE_VERSION;
-	h->header_bytes = sizeof(*h);
-	h->task_bytes = sizeof(struct wire_task);
-	h->pid = 4711;
-	h->tasks_born = THREADS + 1;
-	strcpy(h->exe, "/srv/shop");
-	h->segment_count = 3;
-	h->segments[0] = (struct wire_segment){ offsetof(struct sample, tasks), sizeof(s.tasks),
-						WIRE_SEGMENT_TASKS };
-	h->segments[1] = (struct wire_segment){ offsetof(struct sample, stacks), sizeof(s.stacks),
-						WIRE_SEGMENT_STACKS };
-	h->segments[2] = (struct wire_segment){ offsetof(struct sample, modules), sizeof(s.modules),
-						WIRE_SEGMENT_MODULES };
-	make_tasks(&s);
+	if (!bytes)
+		exit(2);
+	memcpy(s->header.magic, WIRE_TABLE_MAGIC, sizeof(s->header.magic));
+	s->header.version = WIRE_VERSION;
+	s->header.header_bytes = sizeof(s->header);
+	s->header.task_bytes = sizeof(struct wire_task);
+	s->header.pid = 4711;
+	s->header.tasks_born = THREADS + 1;
+	strcpy(s->header.exe, "/srv/shop");
+	make_segments(&s->header);
+	make_tasks(s);
 	stack->count = 2;
 	stack->flags = WIRE_STACK_COMPLETE;
 	stack->pcs[0] = 0x401000;
@@ -75,11 +86,12 @@ void fuzz_make_seeds(void)
 	module->bytes = 40;
 	module->load_bias = 0x400000;
 	strcpy(module->path, "/nowhere/shop");
-	fuzz_seed(&s, sizeof(s));
-	h->exit_state = WIRE_EXIT_HELD;
-	h->exit_tid = 4712;
-	fuzz_seed(&s, sizeof(s));
-	fuzz_seed(&s, sizeof(s) / 2);
+	fuzz_seed(s, sizeof(*s));
+	s->header.exit_state = WIRE_EXIT_HELD;
+	s->header.exit_tid = 4712;
+	fuzz_seed(s, sizeof(*s));
+	fuzz_seed(s, sizeof(*s) / 2);
+	free(bytes);
 }
 
 static void read_copy(const struct table_copy *c)
@@ -148,7 +160,7 @@ static void enrich(struct table *t, const struct table_copy *c, struct stacks *s
 	FUZZ_CHECK(table_enrich_tasks(c, NOW, stacks, m) == 0);
 	FUZZ_CHECK(table_enrich_waits(c, NOW, stacks, m) == 0);
 	m->moment = table_header(t)->exit_state ? MOMENT_EXIT : MOMENT_ATTACH;
-	FUZZ_CHECK(prove_tasks(m) == 0);
+	FUZZ_CHECK(prove_tasks(m, NULL) == 0);
 	FUZZ_CHECK(findings_make(m) == 0);
 	write_reports(m);
 	look_drop_ended(m, t, &e);

@@ -41,7 +41,7 @@ def start(ctx, name, *args):
 
 
 def count(ctx, long, quick, normal, many):
-    return quick if ctx.quick else many if long else normal
+    return quick if ctx.quick else ctx.times(many) if long else normal
 
 
 def look_often(ctx, name, looks, word):
@@ -317,15 +317,14 @@ def cases(ctx, long):
     def case(name, function, *args, timeout=600):
         return Case("hostile/" + name, lambda: function(ctx, *args), timeout, args)
 
-    looks = count(ctx, long, 5, 50, 400)
-    many = count(ctx, long, 5, 50, 1000)
+    looks = count(ctx, long, 5, 50, 1000)
     kills = count(ctx, long, 5, 50, 300)
     churns = count(ctx, long, 10, 50, 500)
     few = count(ctx, long, 3, 10, 50)
     yield case("eintr", look_often, "eintr", looks, "eintr: none")
     yield case("eintr-more", look_often, "eintr_more", looks, "eintr: none")
     yield case("deadlines", look_often, "deadlines", looks, "ok")
-    yield case("signals", look_often, "signals", many, "ok")
+    yield case("signals", look_often, "signals", looks, "ok")
     yield case("traffic", look_often, "traffic", count(ctx, long, 10, 100, 2000), "ok",
                timeout=1200)
     yield case("strand-killed", kill_in_the_middle, signal.SIGKILL, kills)

@@ -456,7 +456,7 @@ def cases(ctx, long):
     for kind in STARTS:
         if kind in SLOW and not long:
             continue
-        looks = 5 if ctx.quick else 20 if not long else 100 if kind in SLOW else 1000
+        looks = 5 if ctx.quick else 20 if not long else ctx.times(100 if kind in SLOW else 1000)
         yield Case("hostile/servers/" + kind,
                    lambda kind=kind, looks=looks: try_server(ctx, kind, looks), 1200, looks)
 

@@ -250,15 +250,15 @@ def cases(ctx, long):
         return Case("hostile/shim/" + name, lambda: function(ctx, *args), timeout, args,
                     waits=not name.startswith(("forks", "storm")))
 
-    rounds = 5 if long else 1
+    rounds = ctx.times(5) if long else 1
     for name, (arguments, options) in PROGRAMS.items():
         for argument in arguments:
             if argument in options.get("root", ()) and os.geteuid() != 0:
                 continue
             full = name + ("-" + argument.split()[0].replace("_", "-") if argument else "")
             yield case(full.replace("_", "-"), behave, name, argument, list(WAYS), rounds)
-    for way, many in (("shim", 1000), ("check", 250)):
-        readings = 5 if ctx.quick else many if long else 20
+    readings = 5 if ctx.quick else ctx.times(1000) if long else 20
+    for way in ("shim", "check"):
         yield case("map-reader-" + way, map_reader, way, readings, timeout=600)
     yield case("threads-in-sequence", sequence, 100000 if long else 10000)
     yield case("threads-at-once", at_once, 10000 if long else 2000)

@@ -400,9 +400,9 @@ def cases(ctx, long):
     yield case("under-gdb", under_gdb)
     yield case("under-strace", under_strace)
     yield case("under-valgrind", under_valgrind)
-    kills = 3 if ctx.quick else 200 if long else 10
+    kills = 3 if ctx.quick else ctx.times(200) if long else 10
     for way in ("shim", "check"):
         yield case("killed-" + way, kill_target, way, kills, timeout=900)
     yield case("listed", list_the_living)
-    yield case("supervisor-killed", kill_supervisor, 30 if long else 4, False)
-    yield case("supervisor-killed-at-exit", kill_supervisor, 20 if long else 2, True)
+    yield case("supervisor-killed", kill_supervisor, ctx.times(30) if long else 4, False)
+    yield case("supervisor-killed-at-exit", kill_supervisor, ctx.times(20) if long else 2, True)

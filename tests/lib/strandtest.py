@@ -22,6 +22,7 @@ import tempfile
 import time
 
 TIME_LIMIT = 120  # seconds a case may take unless it says otherwise
+FEWER = 4
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -89,11 +90,12 @@ def start_child():
 class Context:
     """Where things are, and how to start programs so that none outlives its test."""
 
-    def __init__(self, build, src, quick=False):
+    def __init__(self, build, src, quick=False, fewer=False):
         self.build = os.path.abspath(build)
         self.src = os.path.abspath(src)
         self.strand = os.path.join(self.build, "strand")
         self.quick = quick  # sanitizer builds: as few repetitions as still test something
+        self.fewer = fewer  # of the long tests all cases, but a quarter of their repetitions
         self.work = os.path.join(self.build, "tests", "work")
         self.cache = os.path.join(self.work, "cache")  # kept between runs: built test programs
         self.tmp = None  # a fresh folder for this run, removed at its end
@@ -105,6 +107,10 @@ class Context:
     def open(self):
         os.makedirs(self.cache, exist_ok=True)
         self.tmp = tempfile.mkdtemp(prefix="run.", dir=self.work)
+
+    def times(self, number):
+        """How often a long test repeats what it could do so often."""
+        return -(-number // FEWER) if self.fewer else number
 
     def path(self, *parts):
         """A file of the source tree."""

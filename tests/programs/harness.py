@@ -504,7 +504,7 @@ def looks_at(ctx, program, variant, arg, long):
     if ctx.quick or program.load and not long:
         return LOOKS_QUICK
     if long and variant not in program.long_variants:
-        return looks
+        return ctx.times(looks)
     return min(looks, LOOKS_SETTLED if program.settled else LOOKS)
 
 
