@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program with a heap: heap MB starts threads, which allocate chunks of 64 bytes to 1 KiB, linked
+ * A program with a heap: blocks MB starts threads, which allocate chunks of 64 bytes to 1 KiB, linked
  * with each other and reached from a global, until the heap has MB megabytes. Then they wait for
  * work, all but one at a queue of the program; the queue of the last one is forgotten, so that a
  * look has to search the heap for who may know it. Says "ready BYTES". Linked with LeakSanitizer it
