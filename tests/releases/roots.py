@@ -23,8 +23,8 @@ KEYRINGS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 INDEX = "main/binary-amd64/Packages.xz"
 PACKAGES = ("libc6", "libc6-dev", "libgcc-s1", "libstdc++6",
             "libstdc++-10-dev")  # where there is one, this compiler's headers are too new
-ANSWER_S = 30
-ATTEMPTS = 3
+ANSWER_S = 15
+ATTEMPTS = 2
 
 
 def download(url):
