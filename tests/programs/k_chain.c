@@ -8,7 +8,7 @@
  * ends: quit
  * args: lock_of_live | join_of_live | deadline | input | gates | readers
  * variants: -O2
- * long: -O0
+ * long: -O0 no-cfi clang stripped
  *
  * What it is: the only pointer to the gate is on the stack of a thread that is blocked, too, but is
  * live: it waits for a lock that main holds, to join a live thread, with a deadline, for input, at

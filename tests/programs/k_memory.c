@@ -14,7 +14,7 @@
  * ends: quit
  * args: read_only | no_access | shared | twice | twice_untouched | private_file | file | large
  * args: bump_mapped | bump_static | bump_break | pool_in_block | gate_in_page | gate_in_break
- * args: arena_of_thread | second_heap | broken_break | huge | secret
+ * args: arena_of_thread | second_heap | broken_break | huge | much | sparse | secret
  * variants: -O2
  * long: -O0
  *
@@ -181,6 +181,31 @@ static void keep_huge(struct gate *gate)
 	words[WORD] = gate;
 }
 
+/* So much that is in use that it is not copied. */
+static void keep_much(struct gate *gate)
+{
+	size_t bytes = (size_t)120 << 20;
+	char *block = malloc(bytes);
+
+	PROG_CHECK(block);
+	memset(block, 1, bytes);
+	words = (void **)(block + bytes / 3 * 2 / 8 * 8);
+	words[WORD] = gate;
+}
+
+/* So much room that most of it can never have been used. */
+static void keep_sparse(struct gate *gate)
+{
+	size_t bytes = (size_t)64 << 30;
+	char *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (room == MAP_FAILED)
+		_exit(77);
+	words = (void **)(room + bytes / 2);
+	words[WORD] = gate;
+}
+
 /* A block of an arena whose thread has ended. */
 static void *allocate(void *bytes)
 {
@@ -331,6 +356,8 @@ static const struct place places[] = {
 	{ "secret", keep_secret, take_word, NULL },
 	{ "large", keep_large, take_word, NULL },
 	{ "huge", keep_huge, take_word, NULL },
+	{ "much", keep_much, take_word, NULL },
+	{ "sparse", keep_sparse, take_word, NULL },
 	{ "arena_of_thread", keep_arena_of_thread, take_word, NULL },
 	{ "second_heap", keep_second_heap, take_word, NULL },
 	{ "broken_break", keep_broken_break, take_word, NULL },

@@ -16,7 +16,7 @@
  * args: own_data_second | own_data_far | locals | locals_main | packed | tagged | past_end | middle
  * args: tail | unaligned_tail | list | ring_entry | deep | grown | exit_list
  * variants: -O2
- * long: -O0
+ * long: -O0 stripped clang
  *
  * What it is: the only pointer to the gate stands in one word of the program's own memory. What a
  * careless prover gets wrong: data that was made read-only after it was written; the strings above

@@ -10,7 +10,7 @@
  * args: coroutine | coroutine_mapped | coroutine_bare | on_coroutine | under_coroutine
  * args: stack_block | stack_static | stack_neighbours | gate_on_stack | parked
  * variants: -O2
- * long: -O0
+ * long: -O0 no-cfi clang
  *
  * What it is: the only pointer to the gate stands in a frame on a stack that is not the usual one, or
  * on the usual one while the thread runs elsewhere. What a careless prover gets wrong: it looks at a

@@ -3,6 +3,7 @@
  * expect@main_arena: stuck cond-wait unreachable 1
  * expect@thread_arena: stuck cond-wait unreachable 1
  * expect@large: stuck cond-wait unreachable 1
+ * expect@beside_much: stuck cond-wait unreachable 1
  * expect@aligned: stuck cond-wait unreachable 1
  * expect@list: stuck cond-wait unreachable 1
  * expect@ring: stuck cond-wait unreachable 1
@@ -17,7 +18,7 @@
  * expect@freed: stuck cond-wait unreachable 1
  * creator: stuck set_up main
  * frame: gate_wait
- * args: main_arena | thread_arena | large | aligned | list | ring | fan | chain | crossed
+ * args: main_arena | thread_arena | large | beside_much | aligned | list | ring | fan | chain | crossed
  * args: own_stack | own_locals | own_data | pool | ended | freed
  * runs: 20
  * variants: -O0 -O2
@@ -29,7 +30,7 @@
  */
 #include "reach.h"
 
-enum { LIST_LENGTH = 500, FAN = 5000, LARGE_BYTES = 300000, WORKERS = 4 };
+enum { LIST_LENGTH = 500, FAN = 5000, LARGE_BYTES = 300000, MUCH_BYTES = 120 << 20, WORKERS = 4 };
 
 static REACH_APART void wait_at(struct gate *gate)
 {
@@ -66,6 +67,17 @@ static void set_up_thread_arena(void)
 static void set_up_large(void)
 {
 	wait_at(gate_at((char *)calloc(1, LARGE_BYTES) + LARGE_BYTES / 2));
+}
+
+/* Live data of which there is too much to be copied. */
+static char *much;
+
+static void set_up_beside_much(void)
+{
+	much = malloc(MUCH_BYTES);
+	PROG_CHECK(much);
+	memset(much, 1, MUCH_BYTES);
+	wait_at(gate_new());
 }
 
 static void set_up_aligned(void)
@@ -290,6 +302,7 @@ static REACH_APART void set_up(const char *name)
 		{ "main_arena", set_up_main_arena },
 		{ "thread_arena", set_up_thread_arena },
 		{ "large", set_up_large },
+		{ "beside_much", set_up_beside_much },
 		{ "aligned", set_up_aligned },
 		{ "list", set_up_list },
 		{ "ring", set_up_ring },
