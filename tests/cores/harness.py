@@ -2,8 +2,8 @@
 """Cores: what is found in one is what is found in the process that it was made of.
 
 Programs of tests/programs are looked at, then a core of them is, made by gcore or by the kernel.
-Then cores whose files are elsewhere, or are others; cores cut short and damaged, which must not make
-anybody stuck who is not; and files that are no cores at all.
+Then cores whose files are elsewhere, or are others; cores cut short and damaged, which must not
+make anybody stuck who is not; and files that are no cores at all.
 """
 import contextlib
 import glob
@@ -148,7 +148,7 @@ def same_by_kernel(ctx, name, *args):
 
 
 def filtered(ctx):
-    """What the kernel was told to leave out makes nobody stuck; file content in the core is no harm."""
+    """What the kernel was told to leave out makes nobody stuck; more of files does no harm."""
     argv = [build(ctx, source_of(ctx, "abba"), "-O2")]
     for bits in (0, 0x1, 0x30):
         live, pid, path = make_by_kernel(ctx, argv, bits)
