@@ -408,7 +408,7 @@ int threads_read(const struct threads_input *in, struct model *m, struct err *e)
 		model_note(m, "the stop reached its bound (--max-pause): stacks were not copied, "
 			      "their threads are not judged");
 	}
-	if (in->capture->core && core_is_cut(in->capture->core))
+	if (in->capture->core && core_is_partial(in->capture->core))
 		m->seen = SEEN_PARTIAL;
 	free(w.births);
 	free(w.owners);

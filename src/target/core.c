@@ -211,6 +211,10 @@ static int core_read_all(struct core *c, const char *exe, const char *sysroot, s
 		rc = core_find_files(c, exe, sysroot, e);
 	if (!rc)
 		rc = core_make_maps(c, e);
+	if (!rc && !core_dumps_anonymous(c))
+		core_remark(c,
+			    "the core lacks private memory (bit 0 of coredump_filter): stacks and "
+			    "most locks are not seen");
 	return rc;
 }
 
@@ -257,9 +261,9 @@ int core_open(const char *path, const char *exe, const char *sysroot, struct cor
 	return rc;
 }
 
-bool core_is_cut(const struct core *c)
+bool core_is_partial(const struct core *c)
 {
-	return c->missing;
+	return c->missing || !core_dumps_anonymous(c);
 }
 
 void core_close(struct core *c)

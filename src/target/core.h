@@ -46,8 +46,8 @@ int core_make_target(const struct core *c, struct target **out, struct err *e);
 /* The name of its main thread, "" if unknown. */
 const char *core_name(const struct core *c);
 
-/* Is the core cut short, so that memory is missing? */
-bool core_is_cut(const struct core *c);
+/* Is memory missing that every core should have: is it cut short, or without private memory? */
+bool core_is_partial(const struct core *c);
 
 /* Its threads, all of them stopped, with the main one as ended if it is not there. `tid_offset` is where
  * thread descriptors hold their thread id (0: unknown): that tells the ids of another PID namespace. `c` must

@@ -252,7 +252,7 @@ static bool core_holds_pointers(const struct core *c, size_t i)
 	return m->write || p->load->dumped;
 }
 
-static bool core_dumps_anonymous(const struct core *c)
+bool core_dumps_anonymous(const struct core *c)
 {
 	for (size_t i = 0; i < c->maps.n; i++)
 		if (!c->pieces[i].file && c->maps.v[i].write && c->pieces[i].load &&

@@ -117,6 +117,9 @@ int core_sort_threads(struct core *c, struct err *e);
 int core_find_files(struct core *c, const char *exe, const char *sysroot, struct err *e);
 int core_make_maps(struct core *c, struct err *e);
 
+/* Is private memory in the core? By coredump_filter it may be left out. Once there are maps. */
+bool core_dumps_anonymous(const struct core *c);
+
 /* What the file says of the segment that a page at `offset` belongs to: PF_R, PF_W, PF_X; 0: nothing. */
 uint32_t core_file_flags(const struct core_file *f, uint64_t offset);
 

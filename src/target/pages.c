@@ -52,8 +52,9 @@ bool pages_is_table(const struct mapping *m)
 	const char *name = strrchr(m->path, '/');
 	size_t n;
 
-	if (!m->shared || !name++)
+	if (!m->shared || !name)
 		return false;
+	name++;
 	n = strspn(name, "0123456789.");
 	name += n ? n - 1 : 0; /* the dot of the ending */
 	return n > 3 &&

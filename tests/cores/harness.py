@@ -2,8 +2,8 @@
 """Cores: what is found in one is what is found in the process that it was made of.
 
 Programs of tests/programs are looked at, then a core of them is, made by gcore or by the kernel.
-Then cores whose files are elsewhere, or are others; cores cut short and damaged, which must not make
-anybody stuck who is not; and files that are no cores at all.
+Then cores whose files are elsewhere, or are others; cores cut short and damaged, which must not
+make anybody stuck who is not; and files that are no cores at all.
 """
 import contextlib
 import glob
@@ -126,14 +126,15 @@ def same_by_gcore(ctx, name, variant, *args):
     check_same(live, look_at_core(ctx, path, pid=program.pid))
 
 
-def make_by_kernel(ctx, argv):
+def make_by_kernel(ctx, argv, filter_bits=0x33):
     """A look, then the core that the kernel writes when the program dies."""
     kernel_pattern()
-    folder = os.path.join(ctx.tmp, "kernel-%d" % os.getpid())
+    folder = os.path.join(ctx.tmp, "kernel-%d-%x" % (os.getpid(), filter_bits))
     os.makedirs(folder)
     words = " ".join(shlex.quote(word) for word in argv)
-    program = Running(ctx, ["sh", "-c", "ulimit -c unlimited; cd %s; exec %s"
-                            % (shlex.quote(folder), words)])
+    program = Running(ctx, ["sh", "-c", "ulimit -c unlimited; cd %s; "
+                            "echo %d >/proc/self/coredump_filter; exec %s"
+                            % (shlex.quote(folder), filter_bits, words)])
     program.settle(SETTLE_S)
     live = look_until_found(ctx, program.pid)
     os.kill(program.pid, signal.SIGABRT)
@@ -144,6 +145,20 @@ def make_by_kernel(ctx, argv):
 def same_by_kernel(ctx, name, *args):
     live, pid, path = make_by_kernel(ctx, [build(ctx, source_of(ctx, name), "-O2"), *args])
     check_same(live, look_at_core(ctx, path, pid=pid))
+
+
+def filtered(ctx):
+    """What the kernel was told to leave out makes nobody stuck; more of files does no harm."""
+    argv = [build(ctx, source_of(ctx, "abba"), "-O2")]
+    for bits in (0, 0x1, 0x30):
+        live, pid, path = make_by_kernel(ctx, argv, bits)
+        report = look_at_core(ctx, path, pid=pid)
+        check_none_stuck(report)
+        if not report["notes"]:
+            raise Failure("nothing is said of what the core (%#x) lacks" % bits)
+    for bits in (0x11, 0x7f):
+        live, pid, path = make_by_kernel(ctx, argv, bits)
+        check_same(live, look_at_core(ctx, path, pid=pid))
 
 
 def same_from_outside(ctx):
@@ -402,6 +417,7 @@ def cases(ctx, long):
     for name in live_programs(ctx):
         if long or name in LIVE:
             yield Case("cores/none/" + name, lambda n=name: none_stuck(ctx, n), timeout=400)
+    yield Case("cores/kernel/filtered", lambda: filtered(ctx))
     yield Case("cores/gcore/from-outside", lambda: same_from_outside(ctx))
     yield Case("cores/files/elsewhere", lambda: elsewhere(ctx))
     yield Case("cores/files/another-program", lambda: another_program(ctx))

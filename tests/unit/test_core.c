@@ -311,7 +311,7 @@ static void test_cut(void **state)
 	assert_refused(sample.notes_at + sample.notes_bytes - 1, ERR_CORE_CUT);
 	sample.n -= SAMPLE_CORE_PAGE / 2;
 	c = open_sample("/proc/self/fdinfo");
-	assert_true(core_is_cut(c));
+	assert_true(core_is_partial(c));
 	assert_true(remarks(c, "cut short by 2048 bytes"));
 	assert_int_equal(read_at(c, SAMPLE_CORE_STACK + SAMPLE_CORE_PAGE / 2 - 4, buf, 8), 4);
 	assert_int_equal(read_at(c, SAMPLE_CORE_STACK + SAMPLE_CORE_PAGE / 2, buf, 8), 0);
