@@ -203,6 +203,9 @@ static bool mapping_goes_on(const struct mapping *a, const struct mapping *b)
 #define BELOW_STACK_MAX	 (UINT64_C(17) << 40)
 #define MAPPED_BYTES_MAX (UINT64_C(1) << 40)
 
+/* Beyond there is memory for programs only if they ask for it by address. */
+#define FREE_END (UINT64_C(1) << 47)
+
 /* Memory below is at an address of the program's choice: that address may stand in its code alone, or
  * be kept in 32 bits. */
 static uint64_t areas_chosen_end(const struct areas_input *in)
@@ -233,7 +236,9 @@ static void areas_lay_rest(struct areas_layer *l, const struct areas_input *in)
 			l->v[l->n - 1].end = m->end;
 		else
 			layer_add(l, m->start, m->end,
-				  m->start < chosen_end ? AREA_STATIC : AREA_WHOLE, AREA_NO_THREAD);
+				  m->start < chosen_end || m->end > FREE_END ? AREA_STATIC
+									     : AREA_WHOLE,
+				  AREA_NO_THREAD);
 	}
 }
 
