@@ -265,6 +265,17 @@ static bool references_has_stranger(const struct references *r)
 	return false;
 }
 
+/* A handler finds its thread's locals by the thread pointer alone. Where they are not known, what the
+ * thread itself has counts in their place, as if it were live. */
+static void references_settle_handlers(struct references *r)
+{
+	for (size_t i = 0; i < r->memories.n; i++) {
+		struct reach_thread *t = &r->threads[r->memories.v[i].index];
+
+		t->certain = t->certain || (t->handles && !r->memories.v[i].descriptor.end);
+	}
+}
+
 int references_search(struct references *r, struct capture *c, const struct memory_source *memory,
 		      struct err *e)
 {
@@ -299,6 +310,7 @@ int references_search(struct references *r, struct capture *c, const struct memo
 		/* What is not asked for is reached by everybody. */
 		if (references_has_stranger(r))
 			in.object_count -= r->word_count;
+		references_settle_handlers(r);
 		references_trim_registers(r, c);
 		references_add_arguments(r);
 		in.heap = r->heap;
