@@ -321,13 +321,18 @@ static int search_prepare_scan(struct search *s)
 	return s->target_count ? scan_targets_create(s->targets, s->target_count, &s->scan) : 0;
 }
 
+static bool search_begins_area(const struct search *s, uint64_t address)
+{
+	const struct area *a = areas_find(s->in->areas, address);
+
+	return a && a->start == address && a->kind != AREA_BLOCKS;
+}
+
 /* One past its end is a pointer to a block or mapping, too; but where that is a page on which other
  * memory begins it is a pointer to that. */
 static uint64_t search_last_target(const struct search *s, uint64_t end)
 {
-	const struct area *a = end % PAGE_BYTES ? NULL : areas_find(s->in->areas, end);
-
-	return a && a->start == end && a->kind != AREA_BLOCKS ? end - 1 : end;
+	return end % PAGE_BYTES == 0 && search_begins_area(s, end) ? end - 1 : end;
 }
 
 /* All places where the same memory is mapped. */
@@ -360,6 +365,9 @@ static int search_target_node(struct search *s, uint32_t node)
 		return 0;
 	if (kind == PLACE_BLOCK)
 		end = search_last_target(s, end);
+	/* Where thread-locals end the descriptor begins: the thread's handle points there. */
+	if (kind == PLACE_LOCALS && search_begins_area(s, end))
+		end--;
 	/* Nothing ends where a frame does: its last word is the return address. */
 	if (kind == PLACE_STACK || kind == PLACE_MAIN_FRAME)
 		end--;
@@ -443,7 +451,8 @@ static int search_add_object(struct search *s, uint64_t address)
 	uint32_t node = REACH_NONE;
 	bool nowhere;
 
-	if (a && a->kind != AREA_STATIC && a->kind != AREA_DESCRIPTOR) {
+	/* Where blocks are not known an address may be made of anything. */
+	if (a && a->kind != AREA_STATIC && a->kind != AREA_DESCRIPTOR && a->kind != AREA_WHOLE) {
 		node = search_node_at(s, address, &nowhere);
 		if (!nowhere && node == REACH_NONE)
 			return ERR_NOMEM;

@@ -19,10 +19,11 @@ enum {
 	PAGE = 4096,
 	PAGES = 24,
 	BASE = 0x10000000, /* of the made memory */
-	THREADS = 3,
+	THREADS = 4,
 	WORKER = 0, /* index: whose liveness is the question */
 	OTHER = 1,
 	CERTAIN = 2, /* live, whatever comes */
+	PARKED = 3,  /* never live: objects lie in its thread-locals */
 };
 
 #define TID(index) (100 + (index))
@@ -137,6 +138,8 @@ static void begin(struct world *w)
 
 static void search_object(struct world *w, unsigned page)
 {
+	if (w->areas[page].kind == AREA_WHOLE)
+		make(w, page, AREA_LOCALS, PARKED);
 	w->objects[0] = address_of(page) + 200;
 	w->object_count = 1;
 	search(w);
@@ -177,6 +180,19 @@ static void test_it_lies_in_static_data(void **state)
 
 	make(w, 5, AREA_STATIC, AREA_NO_THREAD);
 	search_object(w, 5);
+	assert_reached(w);
+	assert_true(reach_is_everybodys(w->reach, w->objects[0]));
+}
+
+/* Blocks are not known there: anybody may find it by an offset. */
+static void test_it_lies_in_a_mapping(void **state)
+{
+	struct world *w = *state;
+
+	w->objects[0] = address_of(5) + 200;
+	w->object_count = 1;
+	search(w);
+	begin(w);
 	assert_reached(w);
 	assert_true(reach_is_everybodys(w->reach, w->objects[0]));
 }
@@ -491,6 +507,8 @@ static void test_proved_with_reasons(void **state)
 	make(w, 3, AREA_STACK, CERTAIN);
 	point(w, 1, 6);
 	point(w, 2, 5);
+	make(w, 5, AREA_LOCALS, PARKED);
+	make(w, 6, AREA_LOCALS, PARKED);
 	w->objects[0] = address_of(5) + 200;
 	w->objects[1] = address_of(6) + 200;
 	w->object_count = 2;
@@ -524,6 +542,7 @@ int main(void)
 		TEST(test_nobody_refers_to_it),
 		TEST(test_static_data_refers_to_it),
 		TEST(test_it_lies_in_static_data),
+		TEST(test_it_lies_in_a_mapping),
 		TEST(test_it_lies_nowhere_known),
 		TEST(test_a_long_way_from_a_live_stack),
 		TEST(test_a_ring_that_nobody_reaches),
