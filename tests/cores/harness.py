@@ -108,14 +108,15 @@ def running(ctx, argv, setting=None):
 
 
 def look_until_found(ctx, pid):
-    """Threads may sleep on their way to where they hang: a look after one that found something."""
+    """Threads may sleep on their way to where they hang: look until nothing more is found."""
     deadline = time.monotonic() + FOUND_S
-    while not look(ctx, pid)["findings"]:
+    before, now = None, look(ctx, pid)
+    while not now["findings"] or before is None or findings(before) != findings(now):
         if time.monotonic() > deadline:
-            raise Failure("nothing is found in the process itself")
-        time.sleep(0.1)
-    time.sleep(0.2)
-    return look(ctx, pid)
+            raise Failure("no end to what is found in the process itself")
+        time.sleep(0.4)
+        before, now = now, look(ctx, pid)
+    return now
 
 
 def same_by_gcore(ctx, name, variant, *args):
