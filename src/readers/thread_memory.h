@@ -50,7 +50,8 @@ struct thread_memories {
 	struct thread_memory *v; /* one for each thread of the stop that is not ended, by index */
 	size_t n;
 	struct extent *cached; /* stacks of threads that have ended, which glibc keeps for new
-				* ones: nobody's memory */
+				* ones, or without their descriptors until they are joined:
+				* nobody's memory. Ascending */
 	size_t cached_count;
 	struct extent lists[4]; /* glibc's own heads of its lists of threads and stacks */
 	size_t list_count;

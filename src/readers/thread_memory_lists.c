@@ -5,7 +5,9 @@
  * way, and a lock.
  *
  * The last list is believed only if nothing is being changed, every link agrees with its neighbours,
- * each stack is a mapping of its own kind whose thread has ended, and the bytes add up exactly.
+ * each stack is a mapping of its own kind whose thread has ended, and the bytes add up exactly. In the
+ * first list are threads, too, that have ended and were not joined: their frames are over, but what
+ * they returned is in their descriptors.
  * Memory that is wrongly said to be nobody's would hide what it points to.
  */
 #include "readers/thread_memory_private.h"
@@ -188,23 +190,62 @@ static bool is_at_rest(const struct thread_memory_work *w, uint64_t *bytes)
 	       source_read(w->memory, l->stacks_lock, &lock, sizeof(lock)) && !lock;
 }
 
-/* A forked process keeps the stacks of its parent's other threads in that list; what its program
- * still has there is not for us to say. */
-static int find_cached(const struct thread_memory_work *w, struct thread_memories *out)
+static bool sort_disjoint(struct thread_memories *out)
 {
-	uint64_t bytes, sum;
+	if (out->cached_count)
+		qsort(out->cached, out->cached_count, sizeof(*out->cached), compare_start);
+	return is_disjoint(out->cached, out->cached_count);
+}
+
+static int find_cached(const struct thread_memory_work *w, struct thread_memories *out,
+		       uint64_t bytes)
+{
+	uint64_t sum;
+	int rc = walk_cache(w, w->layout.stacks_cached, out, &sum);
+
+	if (rc < 0)
+		return rc;
+	if (!rc || sum != bytes || !sort_disjoint(out))
+		out->cached_count = 0;
+	return 0;
+}
+
+/* A thread that is not born yet looks the same, but has nothing on its stack; its argument is in its
+ * descriptor, which is not taken. */
+static int find_ended(const struct thread_memory_work *w, struct thread_memories *out)
+{
+	uint64_t head = w->layout.stacks_used, links[2];
+	struct extent stack;
+
+	if (!read_links(w, head, links))
+		return 0;
+	for (size_t n = 0; links[0] != head && n < STACKS_MAX; n++) {
+		uint64_t at = links[0], descriptor = at - w->layout.list;
+
+		if (!read_links(w, at, links))
+			break;
+		if (!read_cached(w, descriptor, &stack) || !is_nobodys(w, out, &stack))
+			continue;
+		stack.end = descriptor;
+		if (add_cached(out, &stack))
+			return ERR_NOMEM;
+	}
+	if (!sort_disjoint(out))
+		out->cached_count = 0;
+	return 0;
+}
+
+/* A forked process keeps the stacks of its parent's other threads in these lists; what its program
+ * still has there is not for us to say. */
+static int find_unused(const struct thread_memory_work *w, struct thread_memories *out)
+{
+	uint64_t bytes;
 	int rc;
 
 	if (w->in->target->forked || !is_at_rest(w, &bytes))
 		return 0;
-	rc = walk_cache(w, w->layout.stacks_cached, out, &sum);
-	if (rc < 0)
-		return rc;
-	if (out->cached_count)
-		qsort(out->cached, out->cached_count, sizeof(*out->cached), compare_start);
-	if (!rc || sum != bytes || !is_disjoint(out->cached, out->cached_count))
-		out->cached_count = 0;
-	return 0;
+	rc = find_cached(w, out, bytes);
+	return rc ? rc : find_ended(w, out);
 }
 
 int thread_memory_find_lists(const struct thread_memory_work *w, struct thread_memories *out)
@@ -214,5 +255,5 @@ int thread_memory_find_lists(const struct thread_memory_work *w, struct thread_m
 	if (out->list_count != 2)
 		return 0;
 	add_head(w, out, w->layout.stacks_cached);
-	return out->list_count == 3 ? find_cached(w, out) : 0;
+	return out->list_count == 3 ? find_unused(w, out) : 0;
 }

@@ -14,7 +14,8 @@
  * ends: quit
  * args: global | read_only_data | main_frame | arguments | own_data | own_data_main
  * args: own_data_second | own_data_far | locals | locals_main | packed | tagged | past_end | middle
- * args: tail | unaligned_tail | list | ring_entry | deep | grown | exit_list
+ * args: tail | unaligned_tail | list | ring_entry | deep | grown | exit_list | result
+ * args: result_to_other
  * variants: -O2
  * long: -O0 stripped clang
  *
@@ -23,7 +24,8 @@
  * main's frame; thread-specific data, which lies in the thread's descriptor (the first 32 keys) or
  * in a block that only the descriptor knows; static thread-locals; words at odd addresses; the top
  * 16 bits; pointers to the end or into the middle; a block's last eight bytes, which glibc counts
- * to the next chunk; long ways; the C library's own list of what to do at exit.
+ * to the next chunk; long ways; the C library's own list of what to do at exit; what a thread that
+ * has ended returned, which is in its descriptor until somebody joins it.
  */
 #include "keep.h"
 #include <malloc.h>
@@ -386,6 +388,64 @@ static struct gate *give_exit_list(void)
 	return from_exit;
 }
 
+/* What a thread returned, or gave pthread_exit(), and nobody has asked for yet */
+
+static pthread_t ended;
+
+static void *return_taken(void *arg)
+{
+	(void)arg;
+	return keep_take();
+}
+
+static void start_and_let_end(struct gate *gate)
+{
+	keep_box = gate;
+	ended = prog_thread(return_taken, NULL);
+	while (keep_box)
+		prog_nap_ms(1);
+	prog_nap_ms(20);
+}
+
+static void keep_result(struct gate *gate)
+{
+	start_and_let_end(gate);
+}
+
+static struct gate *give_result(void)
+{
+	void *result;
+
+	PROG_CHECK(pthread_join(ended, &result) == 0);
+	return result;
+}
+
+/* The handle is on another thread's stack only. */
+static REACH_APART void join_later(void)
+{
+	volatile pthread_t here = ended;
+	void *result;
+
+	ended = 0;
+	keep_wait();
+	PROG_CHECK(pthread_join(here, &result) == 0);
+	keep_box = result;
+}
+
+static void *hold_handle(void *arg)
+{
+	join_later();
+	reach_forget();
+	keep_wait();
+	return arg;
+}
+
+static void keep_result_to_other(struct gate *gate)
+{
+	start_and_let_end(gate);
+	keep_holder(hold_handle, NULL, NULL);
+}
+
 static const struct place places[] = {
 	{ "global", keep_global, give_global, NULL },
 	{ "read_only_data", keep_read_only, give_read_only, NULL },
@@ -408,6 +468,8 @@ static const struct place places[] = {
 	{ "deep", keep_deep, give_deep, NULL },
 	{ "grown", keep_grown, give_grown, NULL },
 	{ "exit_list", keep_exit_list, give_exit_list, NULL },
+	{ "result", keep_result, give_result, NULL },
+	{ "result_to_other", keep_result_to_other, keep_ask_holder, NULL },
 };
 
 KEEP_MAIN(places)

@@ -15,18 +15,19 @@
  * expect@own_data: stuck cond-wait unreachable 1
  * expect@pool: stuck cond-wait unreachable 4
  * expect@ended: stuck cond-wait unreachable 1
+ * expect@unjoined: stuck cond-wait unreachable 1
  * expect@freed: stuck cond-wait unreachable 1
  * creator: stuck set_up main
  * frame: gate_wait
  * args: main_arena | thread_arena | large | beside_much | aligned | list | ring | fan | chain | crossed
- * args: own_stack | own_locals | own_data | pool | ended | freed
+ * args: own_stack | own_locals | own_data | pool | ended | unjoined | freed
  * runs: 20
  * variants: -O0 -O2
  *
  * What it is: forgotten objects of which there are words all the same, but none that live code can
  * get at: blocks of each kind; blocks in a list whose head is lost, in a ring, thousands that
  * point to one; stacks, thread-locals and thread-specific data of the stuck threads themselves;
- * a pool with all its workers; the stack of a thread that has ended, and blocks that were freed.
+ * a pool with all its workers; the stacks of threads that have ended, and blocks that were freed.
  */
 #include "reach.h"
 
@@ -273,6 +274,26 @@ static void set_up_ended(void)
 	wait_at(gate);
 }
 
+/* Its stack is kept until somebody joins it, which nobody does. */
+static struct gate *volatile box;
+
+static void *remember_box(void *arg)
+{
+	remember(box);
+	return arg;
+}
+
+static void set_up_unjoined(void)
+{
+	struct gate *gate = gate_new();
+
+	box = gate;
+	prog_thread(remember_box, NULL);
+	prog_nap_ms(50);
+	box = NULL;
+	wait_at(gate);
+}
+
 /* Blocks of many sizes that pointed to it are free, some in each kind of list that glibc has. */
 static void set_up_freed(void)
 {
@@ -314,6 +335,7 @@ static REACH_APART void set_up(const char *name)
 		{ "own_data", set_up_own_data },
 		{ "pool", set_up_pool },
 		{ "ended", set_up_ended },
+		{ "unjoined", set_up_unjoined },
 		{ "freed", set_up_freed },
 	};
 
