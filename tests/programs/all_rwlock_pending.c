@@ -36,7 +36,7 @@ int main(void)
 	pthread_join(prog_thread(read_and_return, NULL), NULL);
 	writer = prog_thread(insert, NULL);
 	prog_thread(insert, NULL);
-	prog_nap_ms(100); /* a writer has to be waiting when the reader comes */
+	prog_nap_ms(600); /* a writer has to be waiting when the reader comes */
 	reader = prog_thread(read_and_return, NULL);
 	pthread_detach(writer);
 	prog_ready();
