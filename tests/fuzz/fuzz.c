@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * See fuzz.h. Seeds go to the folder $FUZZ_SEEDS before the corpus is read, so that a target can
- * make them with the code that makes the real thing.
+ * make them with the code that makes the real thing; files that are only there for a moment to
+ * $FUZZ_TEMP. Who runs the target removes both: it may end at any moment.
  */
 #include "fuzz.h"
 
@@ -78,27 +79,20 @@ int fuzz_file(const void *data, size_t size)
 	return fd;
 }
 
-static char fuzz_path_name[] = "/dev/shm/strand-fuzz.XXXXXX";
-
-static void fuzz_remove(void)
-{
-	unlink(fuzz_path_name);
-}
-
 const char *fuzz_path(const void *data, size_t size)
 {
+	static char path[4096];
 	static int fd = -1;
+	const char *folder = getenv("FUZZ_TEMP");
 
 	if (fd < 0) {
-		fd = mkostemp(fuzz_path_name, O_CLOEXEC);
-		if (fd < 0)
-			fuzz_die(fuzz_path_name);
-		atexit(fuzz_remove);
+		snprintf(path, sizeof(path), "%s/input", folder ? folder : ".");
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	}
-	if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
-		fuzz_die(fuzz_path_name);
+	if (fd < 0 || ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+		fuzz_die(path);
 	fuzz_write(fd, data, size);
-	return fuzz_path_name;
+	return path;
 }
 
 const uint8_t *fuzz_vdso(size_t *size)

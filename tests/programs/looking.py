@@ -34,7 +34,7 @@ VARIANTS = {  # name: flags of gcc and g++, flags of rustc, compiler if not the 
     "stripped": (["-O2", "-s"], ["-Copt-level=2", "-Cstrip=symbols"], None),
     "static-stripped": (["-O2", "-static", "-s"], None, None),
     "no-cfi": (["-O2", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"], None, None),
-    "clang": (["-O2"], None, "clang"),
+    "clang": (["-O2", "-Dnoipa=noinline"], None, "clang"),  # what it has of that
     "musl": (["-O2"], None, "musl-gcc"),
     "musl-static": (["-O2", "-static"], None, "musl-gcc"),
 }
