@@ -10,7 +10,11 @@
 
 #include "prog.h"
 
+#ifdef __clang__
+#define REACH_APART __attribute__((noinline, unused))
+#else
 #define REACH_APART __attribute__((noipa, unused))
+#endif
 
 /* At the end of a function, so that what it called last is no jump: it must be seen as creator. */
 #define REACH_STAY() __asm__ volatile("")

@@ -430,6 +430,7 @@ static REACH_APART void join_later(void)
 	keep_wait();
 	PROG_CHECK(pthread_join(here, &result) == 0);
 	keep_box = result;
+	*(void *volatile *)&result = NULL;
 }
 
 static void *hold_handle(void *arg)
