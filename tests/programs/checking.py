@@ -32,6 +32,7 @@ WORK_S = 0.5  # for those that never sleep
 SHIMMED = ("-O0", "-O2", "no-pie", "stripped", "no-cfi", "clang")
 NAMELESS = ("stripped", "no-cfi")
 HALF = 4  # looks of a machine so busy that a thread cannot be stopped, before one counts
+STOPPED_LONG = "the stop reached its bound"
 HALF_SAID = "could not be stopped|not all of it could be seen"
 EVERYTHING = "--fail-on=stuck,alive,unjoined"
 
@@ -101,7 +102,9 @@ def saw_it_move(image):
 def saw_half(report, wanted):
     """Something was missed, and the report says so; what is stuck too much is never excused."""
     too_much = any(key[0] == "stuck" for key in found_in_images(report) - wanted)
-    return not too_much and any(map(saw_it_move, images(report)))
+    return not too_much and any(saw_it_move(image) or any(STOPPED_LONG in note for note in
+                                                          image["notes"])
+                                for image in images(report))
 
 
 def kept_by_sleeper(report):

@@ -31,7 +31,7 @@
  */
 #include "reach.h"
 
-enum { LIST_LENGTH = 500, FAN = 5000, LARGE_BYTES = 300000, MUCH_BYTES = 120 << 20, WORKERS = 4 };
+enum { LIST_LENGTH = 500, FAN = 5000, LARGE_BYTES = 300000, MUCH_BYTES = 104 << 20, WORKERS = 4 };
 
 static REACH_APART void wait_at(struct gate *gate)
 {
