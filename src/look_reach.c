@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "look_reach_private.h"
+#include "prove/prove.h"
 
 /* More than that is not copied. */
 #define COPY_BYTES_MAX	 ((uint64_t)96 << 20)
@@ -56,10 +57,21 @@ static void references_add_object(struct references *r, const struct object *o)
 	r->objects[at] = o->address;
 }
 
+static void references_forget_suspects(struct references *r)
+{
+	free(r->suspects);
+	free(r->objects);
+	free(r->handles);
+	r->suspects = NULL;
+	r->objects = r->handles = NULL;
+	r->suspect_count = r->object_count = r->handle_count = r->word_count = 0;
+}
+
 static int references_list_suspects(struct references *r)
 {
 	const struct model *m = r->look->model;
 
+	references_forget_suspects(r);
 	r->suspects = calloc(m->task_count + 1, sizeof(*r->suspects));
 	r->objects = calloc(m->task_count + 1, sizeof(*r->objects));
 	r->handles = calloc(m->task_count + 1, sizeof(*r->handles));
@@ -165,6 +177,18 @@ bool references_is_ending(const struct capture *c, const struct stop_thread *t)
 	return h && h->exit_state == WIRE_EXIT_HELD && h->exit_tid == t->tid_ns;
 }
 
+/* Who counts as live whatever comes, by what was seen last. */
+static void references_judge_threads(struct references *r, const struct capture *c)
+{
+	for (size_t i = 0; i < stop_count(c->stop); i++) {
+		const struct stop_thread *t = stop_thread(c->stop, i);
+		const struct suspect *s = references_find(r, t->tid);
+
+		r->threads[i] =
+			(struct reach_thread){ t->tid, !s || !s->candidate, s && s->handles };
+	}
+}
+
 static int references_add_registers(struct references *r, const struct capture *c)
 {
 	size_t n = stop_count(c->stop), used = 0;
@@ -177,11 +201,8 @@ static int references_add_registers(struct references *r, const struct capture *
 		return ERR_NOMEM;
 	for (size_t i = 0; i < n; i++) {
 		const struct stop_thread *t = stop_thread(c->stop, i);
-		const struct suspect *s = references_find(r, t->tid);
 		size_t begin = used;
 
-		r->threads[i] =
-			(struct reach_thread){ t->tid, !s || !s->candidate, s && s->handles };
 		if (t->state != STOP_THREAD_STOPPED)
 			continue;
 		if (references_is_ending(c, t)) {
@@ -299,6 +320,7 @@ static int references_while_stopped(void *ctx, struct capture *c, struct err *e)
 	if (!r->pieces || references_add_registers(r, c))
 		return err_set(e, ERR_NOMEM, "cannot copy the registers of the process");
 	references_add_held(r);
+	references_judge_threads(r, c);
 	return references_take_memory(r, c, e);
 }
 
@@ -346,31 +368,6 @@ static bool references_same_files(const struct maps *a, const struct maps *b)
 }
 
 /* One stop. *c is the capture, the caller's; r->reach or r->withheld is set. */
-static int references_try(struct references *r, const struct look_options *o,
-			  const struct stop_limits *limits, struct capture **c, struct err *e)
-{
-	struct capture_more more = { references_while_stopped, r };
-	struct stop_limits own = *limits;
-	int rc;
-
-	own.late_ns = TICK_NS;
-	references_reserve(r);
-	rc = capture_take(r->look->target, &own, o->table, &more, c, e);
-	if (rc)
-		return rc;
-	look_note_stop(r->look, (*c)->pause_ns);
-	if (!r->withheld[0] && !references_same_files(&r->look->capture->maps, &(*c)->maps))
-		references_withhold(r, "libraries were loaded or unloaded meanwhile");
-	if (!r->withheld[0] && !r->in_place) {
-		struct memory_source memory = source_of_copy(r->copy);
-
-		rc = references_search(r, *c, &memory, e);
-	}
-	if (!rc && r->reach && reach_given_up(r->reach))
-		references_withhold(r, reach_given_up(r->reach));
-	return rc;
-}
-
 static void references_note_withheld(const struct references *r)
 {
 	model_note(r->look->model, "who can reach what tasks wait for was not looked at: %s",
@@ -389,12 +386,11 @@ static int references_note_troubles(const struct references *r, struct err *e)
 	return 0;
 }
 
-/* Take over what the last stop brought. */
+/* The model of a stop takes the place of the one before. */
 static int references_take_over(struct references *r, const struct look_options *o,
 				struct capture *c, struct err *e)
 {
 	struct look *l = r->look;
-	int rc;
 
 	stacks_free(l->stacks);
 	l->stacks = NULL;
@@ -404,11 +400,57 @@ static int references_take_over(struct references *r, const struct look_options 
 	l->capture = c;
 	if (model_create(&l->model))
 		return err_set(e, ERR_NOMEM, "cannot look at process %d", (int)l->target->pid);
-	rc = look_read(l, o, e);
+	return look_read(l, o, e);
+}
+
+/* Search the copy, for those that this very stop makes suspect. */
+static int references_search_copy(struct references *r, struct err *e)
+{
+	struct memory_source memory = source_of_copy(r->copy);
+	bool any;
+
+	if (prove_find_candidates(r->look->model, &any) || references_list_suspects(r))
+		return err_set(e, ERR_NOMEM, "cannot look at process %d",
+			       (int)r->look->target->pid);
+	references_judge_threads(r, r->look->capture);
+	return references_search(r, r->look->capture, &memory, e);
+}
+
+/* One stop. l->model and l->capture are of this one, and l->reach or r->withheld is set. *gone: nobody
+ * could be stopped any more, all is as it was. */
+static int references_try(struct references *r, const struct look_options *o,
+			  const struct stop_limits *limits, bool *gone, struct err *e)
+{
+	struct capture_more more = { references_while_stopped, r };
+	struct look *l = r->look;
+	struct stop_limits own = *limits;
+	struct err ended = { 0 };
+	struct capture *c;
+	int rc;
+
+	own.late_ns = TICK_NS;
+	references_reserve(r);
+	*gone = capture_take(l->target, &own, o->table, &more, &c, &ended) != 0;
+	if (*gone)
+		return 0;
+	look_note_stop(l, c->pause_ns);
+	if (!r->withheld[0] && !references_same_files(&l->capture->maps, &c->maps))
+		references_withhold(r, "libraries were loaded or unloaded meanwhile");
+	if (r->withheld[0]) {
+		capture_free(c);
+		return 0;
+	}
+	rc = references_take_over(r, o, c, e);
+	if (!rc && !r->in_place)
+		rc = references_search_copy(r, e);
 	if (!rc)
 		rc = references_note_troubles(r, e);
-	l->reach = r->reach;
-	r->reach = NULL;
+	if (!rc && r->reach && reach_given_up(r->reach))
+		references_withhold(r, reach_given_up(r->reach));
+	if (!rc && !r->withheld[0]) {
+		l->reach = r->reach;
+		r->reach = NULL;
+	}
 	return rc;
 }
 
@@ -437,43 +479,45 @@ static int references_in_core(struct references *r, struct err *e)
 	return rc;
 }
 
+/* Stop after stop, until nothing is in the way. */
+static int references_in_process(struct references *r, const struct look_options *o,
+				 const struct stop_limits *limits, struct err *e)
+{
+	struct timespec step = { 0, TRY_STEP_NS };
+	struct look *l = r->look;
+	bool gone = false;
+	int rc = 0;
+
+	for (int i = 0; i < TRIES && !rc; i++) {
+		if (i)
+			nanosleep(&step, NULL);
+		references_forget_stop(r);
+		reach_free(l->reach);
+		l->reach = NULL;
+		rc = references_try(r, o, limits, &gone, e);
+		if (gone)
+			references_withhold(r, "it could not be looked at again");
+		if (gone || !references_may_help(r, i + 1))
+			break;
+	}
+	if (!rc && r->withheld[0])
+		references_note_withheld(r);
+	if (!rc)
+		look_describe_stops(l);
+	return rc;
+}
+
 int look_for_references(struct look *l, const struct look_options *o,
 			const struct stop_limits *limits, struct err *e)
 {
 	struct references r = { .look = l, .place = { .fd = -1 } };
-	struct timespec step = { 0, TRY_STEP_NS };
-	struct capture *c = NULL;
-	struct err ended = { 0 };
 	int rc = references_list_suspects(&r);
 
 	if (rc)
 		err_set(e, rc, "cannot look at process %d", (int)l->target->pid);
-	else if (l->core)
-		rc = references_in_core(&r, e);
-	for (int i = 0; i < TRIES && !rc && !l->core; i++) {
-		if (i)
-			nanosleep(&step, NULL);
-		references_forget_stop(&r);
-		capture_free(c);
-		c = NULL;
-		if (references_try(&r, o, limits, &c, &ended)) {
-			references_withhold(&r, "it could not be looked at again");
-			break;
-		}
-		if (!references_may_help(&r, i + 1))
-			break;
-	}
-	if (!rc && !l->core && !r.withheld[0]) {
-		rc = references_take_over(&r, o, c, e);
-		c = NULL;
-	} else if (!rc && !l->core) {
-		references_note_withheld(&r);
-		look_describe_stops(l);
-	}
+	else
+		rc = l->core ? references_in_core(&r, e) : references_in_process(&r, o, limits, e);
 	references_forget_stop(&r);
-	capture_free(c);
-	free(r.suspects);
-	free(r.objects);
-	free(r.handles);
+	references_forget_suspects(&r);
 	return rc;
 }

@@ -190,8 +190,13 @@ static bool capture_needs_relatives(const struct capture *c)
 	return all_asleep || owner_suspect;
 }
 
+/* The main thread, unless it has ended: any other may end as soon as the process runs again. */
 static pid_t capture_find_through(const struct capture *c)
 {
+	for (size_t i = 0; i < stop_count(c->stop); i++)
+		if (stop_thread(c->stop, i)->tid == c->pid &&
+		    stop_thread(c->stop, i)->state != STOP_THREAD_ENDED)
+			return c->pid;
 	for (size_t i = 0; i < stop_count(c->stop); i++)
 		if (stop_thread(c->stop, i)->state == STOP_THREAD_STOPPED)
 			return stop_thread(c->stop, i)->tid;
