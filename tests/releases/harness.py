@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = os.path.join(os.path.dirname(HERE), "programs")
@@ -43,6 +44,7 @@ NOT_ON = {("2.31", "k_birth", "first_push")}
 # system's other libraries.
 UNIT_TESTS = "test_heap", "test_heap_damage"
 NEW_ENOUGH = ("2.41", "trixie"),
+BLOCKED_S = 10  # until its threads wait
 WITHOUT_UNWINDER = ("2.31",)  # libstrand.so walks stacks of creators by frame pointers only, and says so
 LIBRARIES_OF = (("-lrt", r"\bmq_|\baio_|\btimer_create|\bshm_open"),
                 ("-ldl", r"\bdl(m?open|sym|addr)\b"), ("-lutil", r"\bopenpty"))
@@ -177,8 +179,12 @@ def check_unknown(ctx, program):
     looking.VARIANTS[variant_of(UNKNOWN)] = flags_of(program, root, libraries), None, None
     binary = build(ctx, program.path, variant_of(UNKNOWN))
     running = Running(ctx, [binary] + [arg for arg in program.args[:1] if arg])
+    deadline = time.monotonic() + BLOCKED_S
     running.settle(2)
     report = look(ctx, running.pid)
+    while report["proof"] == "full" and time.monotonic() < deadline:  # nobody waits as yet
+        time.sleep(0.2)
+        report = look(ctx, running.pid)
     if not any(folder in module["path"] for module in report["process"]["modules"]
                for folder in libraries[:1]):
         raise Failure("it runs with another library: %s" % report["process"]["modules"])
