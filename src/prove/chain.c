@@ -437,6 +437,12 @@ static void chain_describe_reached(const struct model *m, const struct task *t, 
 		words_add(w, "not stuck: a live task may cancel it");
 		return;
 	}
+	if (o->path_length && root->task == t && t->handled_signals) {
+		words_add(w, "not stuck: a signal handler may run in it and %s: ",
+			  chain_waking_word(o->kind));
+		places_describe_reached(o, w);
+		return;
+	}
 	if (!o->path_length || root->task == t) { /* live still at the first of the two stops */
 		words_add(w, "not proved: it came to this wait only a moment ago");
 		return;

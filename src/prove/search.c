@@ -222,20 +222,34 @@ static void *search_help(void *arg)
 	return NULL;
 }
 
+/* Is it a word of a descriptor into its own thread's stack (clean-ups, say)? If the thread is live its
+ * stack is a root by itself; and a handler that runs in it gets at the thread's data through the
+ * descriptor, not at the frames that it interrupts. */
+static bool search_is_inward(const struct search *s, uint64_t at, uint32_t to)
+{
+	const struct area *a = areas_find(s->in->areas, at), *b;
+	enum place_kind kind;
+	uint64_t start, end;
+
+	if (!a || a->kind != AREA_DESCRIPTOR)
+		return false;
+	reach_node_extent(s->reach, to, &kind, &start, &end);
+	b = kind == PLACE_STACK ? areas_find(s->in->areas, start) : NULL;
+	return b && b->kind == AREA_STACK && b->thread == a->thread;
+}
+
 static int search_take_hits(struct search *s, const struct search_hits *hits)
 {
 	int rc = hits->failed ? ERR_NOMEM : 0;
 
 	for (size_t i = 0; i < hits->n && !rc; i++) {
+		uint32_t to = s->target_nodes[hits->v[i].target];
 		bool nowhere;
 		uint32_t from = search_node_at(s, hits->v[i].at, &nowhere);
 
-		if (nowhere)
+		if (nowhere || search_is_inward(s, hits->v[i].at, to))
 			continue;
-		rc = from == REACH_NONE
-			     ? ERR_NOMEM
-			     : reach_edge(s->reach, from, s->target_nodes[hits->v[i].target],
-					  hits->v[i].at);
+		rc = from == REACH_NONE ? ERR_NOMEM : reach_edge(s->reach, from, to, hits->v[i].at);
 	}
 	return rc;
 }

@@ -399,6 +399,36 @@ static void test_thread_locals_where_a_handler_may_run(void **state)
 	assert_reached(w);
 }
 
+/* The descriptor of the thread in which it runs leads a handler to data, not to frames. */
+static void test_frames_where_a_handler_may_run(void **state)
+{
+	struct world *w = *state;
+
+	make(w, 1, AREA_STACK, WORKER);
+	make(w, 2, AREA_DESCRIPTOR, WORKER);
+	point(w, 1, 5);
+	point(w, 2, 1);
+	search_object(w, 5);
+	reach_add_handler(w->reach, TID(WORKER));
+	assert_unreached(w);
+	reach_add_thread(w->reach, TID(WORKER));
+	assert_reached(w);
+}
+
+static void test_another_threads_frames(void **state)
+{
+	struct world *w = *state;
+
+	make(w, 1, AREA_STACK, OTHER);
+	make(w, 2, AREA_DESCRIPTOR, WORKER);
+	point(w, 1, 5);
+	point(w, 2, 1);
+	search_object(w, 5);
+	assert_unreached(w);
+	reach_add_handler(w->reach, TID(WORKER));
+	assert_reached(w);
+}
+
 static void test_the_frame_of_main(void **state)
 {
 	struct world *w = *state;
@@ -560,6 +590,8 @@ int main(void)
 		TEST(test_a_word_across_two_areas),
 		TEST(test_memory_mapped_twice),
 		TEST(test_thread_locals_where_a_handler_may_run),
+		TEST(test_frames_where_a_handler_may_run),
+		TEST(test_another_threads_frames),
 		TEST(test_the_frame_of_main),
 		TEST(test_who_is_reached_by_one_that_comes_to_life),
 		TEST(test_a_handle),
