@@ -43,7 +43,8 @@ void scene_read(struct looked *l, const struct stop_limits *limits, useconds_t w
 
 void scene_look(const struct scene *scene, struct looked *l)
 {
-	const struct stop_limits limits = STOP_LIMITS_DEFAULT;
+	/* However busy the machine is: every thread has to stop. */
+	const struct stop_limits limits = { 20000000000, 2000000000, 3, 0 };
 	int out[2], in[2];
 
 	memset(l, 0, sizeof(*l));
