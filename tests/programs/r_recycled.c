@@ -33,7 +33,7 @@ static REACH_APART void come_and_go(void)
 		free(slot[at]);
 		slot[at] = malloc(bytes);
 		PROG_CHECK(slot[at]);
-		memset(slot[at], (int)at, bytes - draw(bytes / 8));
+		memset(slot[at], (int)at, bytes - draw(1 + bytes / 40));
 	}
 }
 
