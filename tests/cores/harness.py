@@ -33,7 +33,7 @@ LIVE = ("k_queue", "k_unnamed", "t_handler_posts", "t_clone_vm", "t_pshared", "t
 NO_GCORE = {  # of which gdb makes no core
     "t_main_gone", "t_adv_word_is_tid",  # the main thread has ended
     "t_vfork", "k_processes"}  # a thread cannot be stopped
-NO_GCORE_OF = {("k_memory", "huge")}  # it would take gdb minutes: so much is mapped
+NO_GCORE_OF = {("k_memory", "sparse")}  # gdb writes out what was never touched
 LIVE_SETTLE_S = 1
 REACH = (("r_places", "main_arena"), ("r_places", "thread_arena"), ("r_places", "own_stack"),
          ("r_places", "chain"), ("r_no_handle", "forgotten"))
