@@ -203,15 +203,21 @@ static bool references_waits_in_leaf(const struct look *l, const struct stop_thr
 	return false;
 }
 
+/* Of the others all registers count: without the vector registers it would not be known what they have. */
 static void references_trim_registers(struct references *r, const struct capture *c)
 {
 	for (size_t i = 0; i < r->piece_count; i++) {
 		struct search_piece *p = &r->pieces[i];
 		uint64_t kept[ARCH_KEPT_MAX];
 
-		if (p->kind != PLACE_REGISTERS ||
-		    !references_waits_in_leaf(r->look, stop_thread(c->stop, p->thread)))
+		if (p->kind != PLACE_REGISTERS)
 			continue;
+		if (!references_waits_in_leaf(r->look, stop_thread(c->stop, p->thread))) {
+			if (p->count == sizeof(struct arch_regs))
+				references_withhold(r, "the vector registers of a thread could "
+						       "not be read");
+			continue;
+		}
 		p->count = arch_kept_registers(&stop_thread(c->stop, p->thread)->regs, kept) *
 			   sizeof(kept[0]);
 		memcpy(r->registers + (p->bytes - r->registers), kept, p->count);
