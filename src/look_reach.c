@@ -2,8 +2,9 @@
  *
  * The second stop of a look: somebody may be stuck, unless somebody live can reach what it waits for.
  * All memory that can hold pointers is copied, or, where that would take too much of our own memory,
- * searched while the process stands still. Then everything is read again from this stop: what the
- * first one has seen only says whom to look for.
+ * searched while the process stands still. Everything is read again from this stop. What the first
+ * one has seen tells whom to look for where the search is in place; a copy is searched for those whom
+ * its own stop makes suspect.
  *
  * What cannot be looked at makes the proof fall back to owners, with a note; nothing here makes the
  * look fail but a lack of memory.
@@ -367,7 +368,6 @@ static bool references_same_files(const struct maps *a, const struct maps *b)
 	}
 }
 
-/* One stop. *c is the capture, the caller's; r->reach or r->withheld is set. */
 static void references_note_withheld(const struct references *r)
 {
 	model_note(r->look->model, "who can reach what tasks wait for was not looked at: %s",
