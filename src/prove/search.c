@@ -157,7 +157,8 @@ struct search_hit {
 struct search_hits {
 	struct search_hit *v;
 	size_t n, room;
-	bool failed;
+	size_t most; /* more than that is not kept */
+	bool failed, too_many;
 };
 
 struct search_pass {
@@ -179,6 +180,11 @@ static int hits_add(void *ctx, uint64_t at, uint64_t value, size_t target)
 	struct search_hits *h = ctx;
 
 	(void)value;
+	h->too_many = h->n >= h->most;
+	if (h->too_many) {
+		h->failed = true;
+		return ERR_NOMEM;
+	}
 	if (h->n == h->room) {
 		size_t room = h->room ? 2 * h->room : 256;
 		struct search_hit *bigger = reallocarray(h->v, room, sizeof(*bigger));
@@ -242,6 +248,8 @@ static int search_take_hits(struct search *s, const struct search_hits *hits)
 {
 	int rc = hits->failed ? ERR_NOMEM : 0;
 
+	if (hits->too_many)
+		reach_give_up(s->reach, "there are too many references to what is waited for");
 	for (size_t i = 0; i < hits->n && !rc; i++) {
 		uint32_t to = s->target_nodes[hits->v[i].target];
 		bool nowhere;
@@ -265,6 +273,7 @@ static int search_pass_windows(struct search *s, const struct search_windows *w)
 		return ERR_NOMEM;
 	for (unsigned i = 0; i < n; i++) {
 		helpers[i].pass = &pass;
+		helpers[i].hits.most = s->in->limit_bytes / sizeof(struct search_hit) / n;
 		helpers[i].started =
 			i && !pthread_create(&helpers[i].thread, NULL, search_help, &helpers[i]);
 	}
@@ -292,7 +301,7 @@ static int search_pass_pieces(struct search *s)
 
 	for (size_t i = 0; i < s->in->piece_count && !rc; i++) {
 		const struct search_piece *p = &s->in->pieces[i];
-		struct search_hits hits = { 0 };
+		struct search_hits hits = { .most = SIZE_MAX }; /* they are few */
 
 		scan_find(s->scan, 0, p->bytes, p->count, hits_add, &hits);
 		rc = hits.failed ? ERR_NOMEM : 0;
