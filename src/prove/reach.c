@@ -327,7 +327,7 @@ void reach_add_everybody(struct reach *r)
 	reach_spread(r);
 }
 
-static size_t reach_find_thread(const struct reach *r, pid_t tid)
+size_t reach_find_thread(const struct reach *r, pid_t tid)
 {
 	size_t low = 0, high = r->thread_count;
 

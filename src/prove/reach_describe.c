@@ -28,18 +28,10 @@ static int describe_find_tasks(struct describer *d)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < d->model->task_count; i++) {
 		struct task *t = d->model->tasks[i];
-		size_t low = 0, high = r->thread_count;
+		size_t thread = reach_find_thread(r, t->tid);
 
-		while (low < high) {
-			size_t mid = low + (high - low) / 2;
-
-			if (r->threads[mid].tid < t->tid)
-				low = mid + 1;
-			else
-				high = mid;
-		}
-		if (low < r->thread_count && r->threads[low].tid == t->tid)
-			d->tasks[low] = t;
+		if (thread != REACH_NONE)
+			d->tasks[thread] = t;
 	}
 	return 0;
 }

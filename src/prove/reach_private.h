@@ -50,6 +50,9 @@ struct reach {
 	const char *given_up;
 };
 
+/* The index of thread `tid`; REACH_NONE if it is not known. */
+size_t reach_find_thread(const struct reach *r, pid_t tid);
+
 /* NULL if nobody looked for it. */
 const struct reach_object *reach_find_object(const struct reach *r, uint64_t address);
 
