@@ -8,37 +8,26 @@
 
 #include <stddef.h>
 
+#define BEFORE_HUGE_PAGES                                                                  \
+	.heap_info_bytes = 32, .params_mmaps = 40, .params_mapped = 56, .params_base = 72, \
+	.params_tcache = 80, .params_bytes = 112
+
 static const struct glibc_layout layouts[] = {
 	{ .first = 31,
 	  .last = 31,
-	  .heap_info_bytes = 32,
 	  .safe_linking = false,
 	  .key_is_pointer = true,
-	  .params_mmaps = 40,
-	  .params_mapped = 56,
-	  .params_base = 72,
-	  .params_tcache = 80,
-	  .params_bytes = 112 },
+	  BEFORE_HUGE_PAGES },
 	{ .first = 32,
 	  .last = 33,
-	  .heap_info_bytes = 32,
 	  .safe_linking = true,
 	  .key_is_pointer = true,
-	  .params_mmaps = 40,
-	  .params_mapped = 56,
-	  .params_base = 72,
-	  .params_tcache = 80,
-	  .params_bytes = 112 },
+	  BEFORE_HUGE_PAGES },
 	{ .first = 34,
 	  .last = 34,
-	  .heap_info_bytes = 32,
 	  .safe_linking = true,
 	  .key_is_pointer = false,
-	  .params_mmaps = 40,
-	  .params_mapped = 56,
-	  .params_base = 72,
-	  .params_tcache = 80,
-	  .params_bytes = 112 },
+	  BEFORE_HUGE_PAGES },
 	{ .first = 35,
 	  .last = 41,
 	  .heap_info_bytes = 48,
