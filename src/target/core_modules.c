@@ -4,31 +4,15 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "target/core_private.h"
 #include "target/elf_file.h"
+#include "target/module_open.h"
 
-#define VDSO_BYTES_MAX (1u << 20)
-
-static int core_copy_vdso(const struct core *c, const struct mapping *map)
+static size_t core_read_vdso(void *ctx, uint64_t address, void *buf, size_t bytes)
 {
-	size_t bytes = map->end - map->start;
-	void *copy;
-	int fd = -1;
-
-	if (bytes > VDSO_BYTES_MAX)
-		return -1;
-	copy = malloc(bytes);
-	if (copy && core_read_dumped(c, map->start, copy, bytes) == bytes)
-		fd = memfd_create("strand-vdso", MFD_CLOEXEC);
-	if (fd >= 0 && write(fd, copy, bytes) != (ssize_t)bytes) {
-		close(fd);
-		fd = -1;
-	}
-	free(copy);
-	return fd;
+	return core_read_dumped(ctx, address, buf, bytes);
 }
 
 static int core_open_module(void *ctx, const struct maps *maps, const struct mapping *map,
@@ -36,6 +20,7 @@ static int core_open_module(void *ctx, const struct maps *maps, const struct map
 {
 	const struct core *c = ctx;
 	const struct core_file *f = c->pieces[map - maps->v].file;
+	const struct memory_source dumped = { core_read_vdso, ctx };
 	int fd, rc;
 
 	*out = NULL;
@@ -44,7 +29,7 @@ static int core_open_module(void *ctx, const struct maps *maps, const struct map
 	if (f)
 		fd = f->fd < 0 ? -1 : dup(f->fd);
 	else
-		fd = core_copy_vdso(c, map);
+		fd = module_open_vdso(&dumped, map);
 	if (fd < 0)
 		return 0;
 	rc = elf_file_open(fd, out);

@@ -126,8 +126,12 @@ static int open_mapped_file(const struct module_opener *o, const struct mapping 
 	return open_checked(o->pid, map, path);
 }
 
-/* The vdso is a whole ELF file in memory; a copy of it is as good as a file. */
-static int open_vdso(pid_t pid, const struct mapping *map)
+static size_t read_process(void *ctx, uint64_t address, void *buf, size_t bytes)
+{
+	return memory_read(((const struct module_opener *)ctx)->pid, address, buf, bytes);
+}
+
+int module_open_vdso(const struct memory_source *memory, const struct mapping *map)
 {
 	size_t bytes = map->end - map->start;
 	void *copy;
@@ -136,7 +140,7 @@ static int open_vdso(pid_t pid, const struct mapping *map)
 	if (bytes > VDSO_BYTES_MAX)
 		return -1;
 	copy = malloc(bytes);
-	if (copy && memory_read(pid, map->start, copy, bytes) == bytes)
+	if (copy && source_read(memory, map->start, copy, bytes))
 		fd = memfd_create("strand-vdso", MFD_CLOEXEC);
 	if (fd >= 0 && write(fd, copy, bytes) != (ssize_t)bytes) {
 		close(fd);
@@ -155,10 +159,11 @@ bool module_same_file(const struct mapping *a, const struct mapping *b)
 int module_open_file(const struct module_opener *o, const struct maps *maps,
 		     const struct mapping *map, struct elf_file **out)
 {
+	const struct memory_source memory = { read_process, (void *)o };
 	int fd, code;
 
 	*out = NULL;
-	fd = map->inode ? open_mapped_file(o, map) : open_vdso(o->pid, map);
+	fd = map->inode ? open_mapped_file(o, map) : module_open_vdso(&memory, map);
 	if (fd < 0 && map->inode)
 		fd = module_copy_file(o->pid, maps, map);
 	if (fd < 0)

@@ -13,6 +13,7 @@
 
 #include "target/maps.h"
 #include "target/modules.h"
+#include "target/source.h"
 
 struct module_opener {
 	pid_t pid;
@@ -34,6 +35,10 @@ bool module_same_file(const struct mapping *a, const struct mapping *b);
 /* A descriptor of a copy, made from memory, of the file that `map` maps: its loaded segments, no
  * section headers. -1 if that cannot be done. */
 int module_copy_file(pid_t pid, const struct maps *maps, const struct mapping *map);
+
+/* The vdso is a whole ELF file in memory; a copy of it is as good as a file. Its descriptor, made of
+ * what `memory` gives; the caller's, -1 if that cannot be done. */
+int module_open_vdso(const struct memory_source *memory, const struct mapping *map);
 
 /* Is the module's file the one that the process executed? */
 bool module_is_executable_file(const struct module_opener *o, const struct module *m);
