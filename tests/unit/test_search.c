@@ -499,6 +499,26 @@ static void test_too_many_references(void **state)
 	assert_true(reach_has(w->reach, w->objects[0]));
 }
 
+/* From few places, but over and over: what is kept of them for a round is bounded, too. */
+static void test_too_many_words(void **state)
+{
+	struct world *w = *state;
+
+	w->limit = 65536;
+	make(w, 5, AREA_LOCALS, PARKED);
+	for (unsigned at = 0; at < PAGE; at += 8)
+		put(w, 6, at, address_of(5) + 64);
+	search_object(w, 5);
+	assert_unreached(w);
+	reach_free(w->reach);
+	for (unsigned page = 7; page < 7 + 12; page++)
+		for (unsigned at = 0; at < PAGE; at += 8)
+			put(w, page, at, address_of(5) + 64);
+	search(w);
+	assert_non_null(reach_given_up(w->reach));
+	assert_true(reach_has(w->reach, w->objects[0]));
+}
+
 static struct task *add_waiter(struct model *m, unsigned index, uint64_t address)
 {
 	struct task *t = model_add_task(m, TASK_THREAD);
@@ -597,6 +617,7 @@ int main(void)
 		TEST(test_a_handle),
 		TEST(test_unknown_addresses_and_threads),
 		TEST(test_too_many_references),
+		TEST(test_too_many_words),
 		TEST(test_proved_with_reasons),
 	};
 
